@@ -1,0 +1,1 @@
+"""Pictures, video and scenes with ground truth."""

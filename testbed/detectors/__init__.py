@@ -1,0 +1,1 @@
+"""What a detector costs and delivers at each operating point."""

@@ -1,0 +1,1 @@
+"""What computing and sending cost a device: time, power, energy."""

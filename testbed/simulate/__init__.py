@@ -1,0 +1,1 @@
+"""The discrete-event simulator; the only user of SimPy."""

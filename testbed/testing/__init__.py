@@ -1,0 +1,1 @@
+"""Referees for parts of your own: hand one a part and it holds it to the contract."""
