@@ -154,6 +154,7 @@ class Observation:
         frame: Number of the frame to decide about.
         captured_ns: When it was captured.
         deadline_ns: The instant after which its answer is late.
+        period_ns: Time between two captures.
         backlog_bytes: Bytes handed to the uplink that have not left the device.
         queued_frames: Frames captured and waiting for the encoder, this one not counted.
         outstanding: Frames sent or being sent whose answer has not come.
@@ -167,6 +168,7 @@ class Observation:
     frame: int
     captured_ns: int
     deadline_ns: int
+    period_ns: int
     backlog_bytes: int = 0
     queued_frames: int = 0
     outstanding: int = 0
@@ -232,6 +234,10 @@ class LinkModel(Protocol):
     def delay_ns(self) -> int:
         """Propagation delay; never part of the time the link is busy."""
 
+    @property
+    def free_ns(self) -> int:
+        """When the last byte accepted so far leaves the link."""
+
     def send(self, arrival_ns: int, size_bytes: int) -> int | None:
         """Return when the last byte leaves the link, or None if the queue refuses the packet."""
 
@@ -253,14 +259,12 @@ class FrameRecord:
     batch_start_ns: int | None = None
     decoded_ns: int | None = None
     answered_ns: int | None = None  # the answer is at the client
-    width: float | None = None
-    bits: int | None = None
-    mode: str | None = None
+    point: OperatingPoint | None = None  # None: dropped before the policy saw it
     payload_bytes: int = 0
     wire_bytes: int = 0  # payload and headers that crossed the uplink
     encode_j: float = 0.0
     radio_j: float = 0.0
-    fate: str = Fate.UNFINISHED.value
+    fate: Fate = Fate.UNFINISHED
     stale_ns: int | None = None  # age of the newest answer at the client when this was captured
     battery_j: float | None = None  # left when it was captured
     temperature_c: float | None = None

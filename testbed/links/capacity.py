@@ -1,0 +1,163 @@
+"""What a channel offers, as a cumulative curve of time.
+
+A curve answers two questions in whole numbers: how much has been offered by an instant, and when
+a given amount has been. A transfer's end is found from it by bisection; nothing is stepped.
+
+Amounts are counted in the curve's own unit, `units_per_byte` to a byte, fine enough that sums
+stay exact in 64 bits: bytes for opportunities, millionths of a bit for rates.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from typing import Protocol
+
+import numpy as np
+
+from testbed.traces.trace import Trace
+
+MICROBITS_PER_BYTE = 8_000_000
+MAX_BPS = 10**12
+
+
+class Capacity(Protocol):
+    """A non-decreasing curve of offered capacity; immutable, so any number of runs may share it."""
+
+    @property
+    def units_per_byte(self) -> int:
+        """How many units of this curve make a byte."""
+
+    def offered(self, at_ns: int) -> int:
+        """Return the units offered before `at_ns`; what comes at that very instant is still free."""
+
+    def when(self, units: int) -> int:
+        """Return the earliest instant by which `units` > 0 have been offered, in ns."""
+
+
+class ConstantRate:
+    """The same rate for ever.
+
+    Args:
+        bps: Rate in bit/s, 1 to 10¹².
+    """
+
+    units_per_byte = MICROBITS_PER_BYTE
+
+    def __init__(self, bps: int) -> None:
+        if not 0 < bps <= MAX_BPS:
+            raise ValueError(f"a rate must be between 1 bit/s and 1 Tbit/s, not {bps}")
+        self.bps = bps
+
+    def offered(self, at_ns: int) -> int:
+        """Return microbits offered before `at_ns`."""
+        return at_ns * self.bps // 1000
+
+    def when(self, units: int) -> int:
+        """Return the instant by which `units` microbits have been offered."""
+        return -(-units * 1000 // self.bps)
+
+
+class RateSteps:
+    """A rate that is constant between stamps, repeated with the period of its trace.
+
+    Stamps are taken to the microsecond, so that every sum is a whole number of microbits.
+
+    Args:
+        trace: A trace of kind `rate`.
+        start_ns: Where in the trace time zero is.
+    """
+
+    units_per_byte = MICROBITS_PER_BYTE
+
+    def __init__(self, trace: Trace, start_ns: int = 0) -> None:
+        assert trace.rates_bps is not None
+        starts_us = trace.stamps_ns // 1000
+        self._period_us = int(trace.period_ns) // 1000
+        spans_us = np.diff(np.append(starts_us, self._period_us))
+        offered = np.concatenate([[0], np.cumsum(spans_us * trace.rates_bps)])
+        if len(starts_us) == 0 or starts_us[0] != 0:
+            raise ValueError("the first stamp of a rate trace must be zero")
+        if offered[-1] <= 0:
+            raise ValueError("a rate trace must offer something in its period")
+        self._starts_ns = array("q", (starts_us * 1000).tobytes())
+        self._rates = array("q", trace.rates_bps.tobytes())
+        self._offered = array("q", offered.astype(np.int64).tobytes())  # at each start, and the end
+        self._period_ns = self._period_us * 1000
+        self._total = self._offered[-1]
+        self._start_ns = start_ns % self._period_ns
+        self._base = self._from_trace_start(self._start_ns)
+
+    def _from_trace_start(self, at_ns: int) -> int:
+        rounds, within = divmod(at_ns, self._period_ns)
+        i = bisect_right(self._starts_ns, within) - 1
+        partial = self._rates[i] * (within - self._starts_ns[i]) // 1000
+        return rounds * self._total + self._offered[i] + partial
+
+    def offered(self, at_ns: int) -> int:
+        """Return microbits offered before `at_ns`."""
+        return self._from_trace_start(at_ns + self._start_ns) - self._base
+
+    def when(self, units: int) -> int:
+        """Return the instant by which `units` microbits have been offered."""
+        rounds, within = divmod(units + self._base - 1, self._total)
+        within += 1  # in (0, total]
+        i = bisect_left(self._offered, within) - 1  # offered[i] < within <= offered[i + 1]
+        waited = -(-(within - self._offered[i]) * 1000 // self._rates[i])
+        return rounds * self._period_ns + self._starts_ns[i] + waited - self._start_ns
+
+
+class Opportunities:
+    """Instants at which one packet may leave, repeated with the period of the trace.
+
+    Mahimahi's semantics: an opportunity nobody waits for is lost, one that is used in part goes
+    on with the next byte in the queue, and the period is the last stamp, so that the last
+    opportunity of a round and one at 0 of the next fall on the same instant.
+
+    Args:
+        trace: A trace of kind `opportunities`.
+        start_ns: Where in the trace time zero is.
+        opportunity_bytes: Size of an opportunity.
+    """
+
+    units_per_byte = 1
+
+    def __init__(self, trace: Trace, start_ns: int = 0, opportunity_bytes: int = 1500) -> None:
+        if len(trace.stamps_ns) == 0 or trace.period_ns <= 0:
+            raise ValueError("a trace of opportunities needs at least one after time zero")
+        self._stamps = array("q", np.ascontiguousarray(trace.stamps_ns, dtype=np.int64).tobytes())
+        self._period_ns = int(trace.period_ns)
+        self._bytes = opportunity_bytes
+        self._start_ns = start_ns % self._period_ns
+        self._base = self._before(self._start_ns)
+
+    def _before(self, at_ns: int) -> int:
+        """Count the opportunities before an instant; at 0 there have been none."""
+        if at_ns <= 0:
+            return 0
+        rounds, within = divmod(at_ns - 1, self._period_ns)  # within + 1 in (0, period]
+        return rounds * len(self._stamps) + bisect_left(self._stamps, within + 1)
+
+    def offered(self, at_ns: int) -> int:
+        """Return bytes offered before `at_ns`."""
+        return (self._before(at_ns + self._start_ns) - self._base) * self._bytes
+
+    def when(self, units: int) -> int:
+        """Return the instant by which `units` bytes have been offered."""
+        index = -(-units // self._bytes) - 1 + self._base
+        rounds, within = divmod(index, len(self._stamps))
+        return rounds * self._period_ns + self._stamps[within] - self._start_ns
+
+
+def of_trace(trace: Trace, start_ns: int = 0, opportunity_bytes: int = 1500) -> Capacity:
+    """Return the curve of a trace of either kind, beginning `start_ns` into it."""
+    if trace.kind == "opportunities":
+        return Opportunities(trace, start_ns, opportunity_bytes)
+    return RateSteps(trace, start_ns)
+
+
+def mbps_per_bin(capacity: Capacity, duration_ns: int, bin_ns: int) -> list[float]:
+    """Return the mean rate offered in each bin of `bin_ns`, Mbit/s, for plots."""
+    edges = [capacity.offered(t) for t in range(0, duration_ns + bin_ns, bin_ns)]
+    scale = 8000 / (capacity.units_per_byte * bin_ns)
+    return [(b - a) * scale for a, b in zip(edges, edges[1:], strict=False)]

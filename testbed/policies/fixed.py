@@ -1,0 +1,44 @@
+"""The same operating point for every frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from testbed.model import LOCAL, SKIP, Ladder, Mode, Observation, OperatingPoint, Policy
+
+
+@dataclass
+class Fixed(Policy):
+    """The same operating point for every frame: what every other policy has to beat.
+
+    State: none. Cost of a decision: none.
+    """
+
+    width: Annotated[float, Field(gt=0, le=1, description="α of the encoder.")] = 1.0
+    bits: Annotated[int, Field(ge=1, le=16, description="Bits per bottleneck value.")] = 8
+    codec: Annotated[str, Field(description="Entropy coder of the payload.")] = "raw"
+    mode: Annotated[Mode, Field(description="Where frames are processed.")] = Mode.SPLIT
+
+    @property
+    def point(self) -> OperatingPoint:
+        """The operating point the options describe."""
+        if self.mode is Mode.SKIP:
+            return SKIP
+        if self.mode is Mode.LOCAL:
+            return LOCAL
+        return OperatingPoint(self.width, self.bits, self.codec, self.mode)
+
+    def check(self, ladder: Ladder) -> None:
+        """Raise a `ValueError` if the ladder does not have the point."""
+        try:
+            ladder.at(self.point)
+        except KeyError:
+            listed = "; ".join(str(rung.point) for rung in ladder)
+            raise ValueError(f"{self.point} is not on the ladder, which has {listed}") from None
+
+    def choose(self, seen: Observation, ladder: Ladder) -> OperatingPoint:  # noqa: ARG002
+        """Return the point."""
+        return self.point

@@ -1,0 +1,260 @@
+"""The run folder: the only thing an engine leaves behind, and the only thing analysis reads.
+
+A folder is marked incomplete before its first byte is written and unmarked after its last, so that
+a run that was killed can never be mistaken for a result.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from testbed.errors import EnvironmentLacks, RunError
+from testbed.model import Fate, FrameRecord, Mode
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+INCOMPLETE = "INCOMPLETE"
+SCHEMA = 1
+
+INSTANTS = (
+    "encode_start_ns",
+    "encode_end_ns",
+    "send_start_ns",
+    "sent_ns",
+    "arrived_ns",
+    "batch_start_ns",
+    "decoded_ns",
+    "answered_ns",
+)
+"""Columns that are null where the frame never got there, in the order a frame passes them."""
+
+Span = tuple[str, str, int, int, float]
+"""Component, state, start_ns, end_ns, power in watts."""
+
+
+@dataclass(frozen=True)
+class RunRows:
+    """Everything that happened in one run of one policy on one seed.
+
+    Args:
+        frames: One row per captured frame.
+        energy: One row per span.
+        capacity_mbps: Per link, the mean rate it offered in each bin of the plot.
+    """
+
+    policy: str
+    seed: int
+    frames: pa.Table
+    energy: pa.Table
+    capacity_mbps: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A complete run folder, read back."""
+
+    folder: Path
+    frames: pd.DataFrame
+    energy: pd.DataFrame
+    scenario: dict[str, Any]
+    provenance: dict[str, Any]
+    summary: dict[str, Any] | None
+
+
+def rows_of(
+    policy: str,
+    seed: int,
+    end_ns: int,
+    clients: Mapping[str, tuple[Sequence[FrameRecord], Iterable[Span]]],
+    capacity_mbps: dict[str, list[float]],
+) -> RunRows:
+    """Turn what the clients of one run recorded into columns.
+
+    Instants after `end_ns` lie beyond the run and become null.
+    """
+    import pyarrow as pa
+
+    frames, energy = [], []
+    for name, (records, spans) in clients.items():
+        frames.append(_frame_table(policy, seed, name, end_ns, records))
+        energy.append(_energy_table(policy, seed, name, list(spans)))
+    return RunRows(policy, seed, pa.concat_tables(frames), pa.concat_tables(energy), capacity_mbps)
+
+
+def _frame_table(
+    policy: str, seed: int, client: str, end_ns: int, records: Sequence[FrameRecord]
+) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    def column(name: str, kind: pa.DataType) -> pa.Array:
+        return pa.array(list(map(attrgetter(name), records)), kind)
+
+    def instant(name: str) -> pa.Array:
+        values = column(name, pa.int64())
+        return pc.if_else(pc.greater(values, end_ns), pa.scalar(None, pa.int64()), values)
+
+    points = [record.point for record in records]
+    count = len(records)
+    columns = {
+        "policy": _same(policy, count),
+        "seed": pa.array([seed] * count, pa.int64()),
+        "client": _same(client, count),
+        "frame": column("frame", pa.int32()),
+        "captured_ns": column("captured_ns", pa.int64()),
+        **{name: instant(name) for name in INSTANTS},
+        "width": pa.array([p and p.width for p in points], pa.float64()),
+        "bits": pa.array([p and p.bits for p in points], pa.int8()),
+        "mode": _coded([p and p.mode for p in points], [mode.value for mode in Mode]),
+        "payload_bytes": column("payload_bytes", pa.int64()),
+        "wire_bytes": column("wire_bytes", pa.int64()),
+        "encode_j": column("encode_j", pa.float64()),
+        "radio_j": column("radio_j", pa.float64()),
+        "fate": _coded([record.fate for record in records], [fate.value for fate in Fate]),
+        "stale_ns": column("stale_ns", pa.int64()),
+        "battery_j": column("battery_j", pa.float64()),
+        "temperature_c": column("temperature_c", pa.float64()),
+    }
+    return pa.table(columns)
+
+
+def _energy_table(policy: str, seed: int, client: str, spans: list[Span]) -> pa.Table:
+    import numpy as np
+    import pyarrow as pa
+
+    components, states, starts, ends, powers = zip(*spans, strict=True)
+    start_ns = np.array(starts, np.int64)
+    end_ns = np.array(ends, np.int64)
+    power_w = np.array(powers, np.float64)
+    return pa.table(
+        {
+            "policy": _same(policy, len(spans)),
+            "seed": pa.array([seed] * len(spans), pa.int64()),
+            "client": _same(client, len(spans)),
+            "component": _coded(components, ["compute", "radio", "idle"]),
+            "state": _coded(states, sorted(set(states))),
+            "start_ns": start_ns,
+            "end_ns": end_ns,
+            "power_w": power_w,
+            "energy_j": power_w * ((end_ns - start_ns) / 1e9),
+        }
+    )
+
+
+def _same(value: str, count: int) -> pa.Array:
+    import numpy as np
+    import pyarrow as pa
+
+    return pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), pa.array([value]))
+
+
+def _coded(values: Iterable[str | None], known: list[str]) -> pa.Array:
+    import pyarrow as pa
+
+    code = {value: i for i, value in enumerate(known)}
+    codes = pa.array([None if value is None else code[value] for value in values], pa.int32())
+    return pa.DictionaryArray.from_arrays(codes, pa.array(known))
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[Callable[[str, str | pa.Table], None]]:
+    """Open a run folder for writing; yields `put(name, content)`.
+
+    Text is written as UTF-8, tables as Parquet. The folder is complete when the block ends without
+    an error. Raise `EnvironmentLacks` when the file system will not have it.
+    """
+    marker = folder / INCOMPLETE
+
+    def put(name: str, content: str | pa.Table) -> None:
+        path = folder / name
+        if isinstance(content, str):
+            path.write_text(content, encoding="utf-8")
+        else:
+            import pyarrow.parquet as pq
+
+            pq.write_table(content, path, compression="zstd")
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        marker.write_text(
+            "This run did not finish. Run its scenario again to complete it.\n", encoding="utf-8"
+        )
+        yield put
+        marker.unlink()
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+
+
+def _cannot_write(folder: Path, error: OSError) -> EnvironmentLacks:
+    reason = {
+        errno.ENOSPC: "no space left on the disk; free some or name another folder with --out",
+        errno.EACCES: "no permission to write there; name another folder with --out",
+        errno.EROFS: "the file system is read-only; name another folder with --out",
+        errno.ENOTDIR: "a part of the path is a file; name another folder with --out",
+        errno.EEXIST: "a file of that name is in the way; name another folder with --out",
+    }.get(error.errno or 0, error.strerror or str(error))
+    return EnvironmentLacks(f"cannot write the run folder {folder}: {reason}")
+
+
+def tables(rows: Sequence[RunRows]) -> tuple[pa.Table, pa.Table]:
+    """Return all runs' frames and all runs' energy spans, in the order given."""
+    import pyarrow as pa
+
+    frames = pa.concat_tables(run.frames for run in rows).unify_dictionaries().combine_chunks()
+    energy = pa.concat_tables(run.energy for run in rows).unify_dictionaries().combine_chunks()
+    return frames, energy
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    """Return a table as a DataFrame whose 64-bit integers are nullable, never floats."""
+    import pandas as pd
+    import pyarrow as pa
+
+    return table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+
+
+def read(folder: Path) -> Run:
+    """Read a run folder. Raise a `RunError` if there is none or if it is not complete."""
+    import pyarrow.parquet as pq
+    from ruamel.yaml import YAML
+
+    if not folder.exists():
+        raise RunError(f"{folder}: no such run folder")
+    if not folder.is_dir():
+        raise RunError(f"{folder}: a file, not a run folder")
+    if (folder / INCOMPLETE).exists():
+        raise RunError(
+            f"{folder}: incomplete: the run was interrupted before it ended; "
+            f"run its scenario again (a file {INCOMPLETE} marks it)"
+        )
+    try:
+        provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+        if provenance.get("schema") != SCHEMA:
+            raise RunError(
+                f"{folder}: written with run-folder schema {provenance.get('schema')}, "
+                f"this version reads {SCHEMA}; run its scenario again"
+            )
+        summary = folder / "summary.json"
+        return Run(
+            folder,
+            _frame(pq.read_table(folder / "frames.parquet")),
+            _frame(pq.read_table(folder / "energy.parquet")),
+            YAML(typ="safe").load((folder / "scenario.yaml").read_text(encoding="utf-8")),
+            provenance,
+            json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else None,
+        )
+    except FileNotFoundError as error:
+        raise RunError(
+            f"{folder}: not a run folder: {Path(error.filename).name} is missing"
+        ) from None
+    except (ValueError, OSError) as error:
+        raise RunError(f"{folder}: cannot be read: {error}") from error

@@ -1,0 +1,122 @@
+"""One direction of the network, driven by SimPy: who hands it a payload learns when it has left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import simpy
+
+from testbed.links.capacity import Capacity
+from testbed.links.cell import SharedCell
+from testbed.links.fifo import FifoLink
+from testbed.links.transport import Delivery, Ideal
+
+Done = Callable[[Delivery], None]
+
+
+class Channel(Protocol):
+    """One direction between all clients and the server."""
+
+    delay_ns: int
+
+    def send(self, now_ns: int, client: str, payload_bytes: int, done: Done) -> bool:
+        """Hand over a payload at `now_ns`, the present.
+
+        `done` is called once its times are known: at once, with times that may lie in the future,
+        or when it has left. Return False, and never call `done`, if the queue refuses it.
+        """
+
+    def backlog_bytes(self, now_ns: int, client: str) -> int:
+        """Return the bytes of this client that have not left yet."""
+
+    def byte_counts(self) -> tuple[int, int]:
+        """Return bytes offered and bytes refused so far."""
+
+
+class OwnLinks:
+    """A link for each client, or one first-in-first-out link for all.
+
+    Args:
+        links: From client to link; several clients may have the same one.
+        transport: How a payload crosses.
+    """
+
+    def __init__(self, links: dict[str, FifoLink], transport: Ideal) -> None:
+        self.delay_ns = next(iter(links.values())).delay_ns
+        self._links = links
+        self._connections = {name: transport.connect(link) for name, link in links.items()}
+
+    def send(self, now_ns: int, client: str, payload_bytes: int, done: Done) -> bool:
+        """Compute the payload's times and report them at once."""
+        delivery = self._connections[client].send(now_ns, payload_bytes)
+        if delivery is None:
+            return False
+        done(delivery)
+        return True
+
+    def backlog_bytes(self, now_ns: int, client: str) -> int:
+        """Return the bytes that have not left the client's link yet."""
+        return self._links[client].backlog_bytes(now_ns)
+
+    def byte_counts(self) -> tuple[int, int]:
+        """Return bytes offered and bytes refused so far."""
+        links = {id(link): link for link in self._links.values()}.values()
+        return sum(link.offered_bytes for link in links), sum(link.dropped_bytes for link in links)
+
+
+class Cell:
+    """Clients that share a capacity; a payload's end moves with what the others do.
+
+    Args:
+        env: The simulation.
+        capacity: Of the cell.
+        transport: Says how many bytes a payload is on the wire.
+        delay_ns: Propagation delay.
+        queue_bytes: Limit on what waits for each client.
+    """
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        capacity: Capacity,
+        transport: Ideal,
+        delay_ns: int,
+        queue_bytes: int | None,
+    ) -> None:
+        self.delay_ns = delay_ns
+        self._env = env
+        self._transport = transport
+        self._cell = SharedCell(capacity, delay_ns, queue_bytes)
+        self._plan = 0  # number of the newest departure plan; older ones are void
+
+    def send(self, now_ns: int, client: str, payload_bytes: int, done: Done) -> bool:
+        """Queue the payload; its times are reported when it has left."""
+        wire_bytes = self._transport.wire_bytes(payload_bytes)
+        accepted = self._cell.join(now_ns, client, wire_bytes, (done, wire_bytes))
+        if accepted:
+            self._replan()
+        return accepted
+
+    def _replan(self) -> None:
+        next_ns = self._cell.next_ns()
+        self._plan += 1
+        if next_ns is not None:
+            timeout = self._env.timeout(next_ns - self._env.now, self._plan)
+            timeout.callbacks.append(self._depart)
+
+    def _depart(self, event: simpy.Event) -> None:
+        if event.value != self._plan:
+            return
+        left = self._cell.depart(self._env.now)
+        self._replan()
+        done, wire_bytes = left.token
+        done(Delivery(left.start_ns, left.sent_ns, wire_bytes))
+
+    def backlog_bytes(self, now_ns: int, client: str) -> int:
+        """Return the bytes of a client that have not left the cell yet."""
+        return self._cell.backlog_bytes(now_ns, client)
+
+    def byte_counts(self) -> tuple[int, int]:
+        """Return bytes offered and bytes refused so far."""
+        return self._cell.offered_bytes, self._cell.dropped_bytes

@@ -1,0 +1,112 @@
+"""Runs a scenario: every policy on every seed, each in a world of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import simpy
+
+from testbed.links.capacity import Capacity, mbps_per_bin
+from testbed.links.fifo import FifoLink
+from testbed.links.transport import Ideal
+from testbed.model import NS_PER_MS
+from testbed.links import links, transports
+from testbed.parts import make
+from testbed.policies import policies
+from testbed.records import RunRows, rows_of
+from testbed.scenario import LinkSpec, Scenario
+from testbed.simulate.channel import Cell, Channel, OwnLinks
+from testbed.simulate.client import Client
+from testbed.simulate.server import Server
+from testbed.streams import stream
+
+PLOT_BIN_NS = 250 * NS_PER_MS
+
+
+def client_names(scenario: Scenario) -> Iterator[tuple[str, int]]:
+    """Yield the name of every client and the index of its group.
+
+    The first of a group bears the group's name and the others a number, so that raising `count`
+    leaves the names, and with them the random streams, of those that were there before.
+    """
+    for index, group in enumerate(scenario.clients):
+        for number in range(1, group.spec.count + 1):
+            yield (group.spec.name if number == 1 else f"{group.spec.name}-{number}"), index
+
+
+def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
+    """Run one policy on one seed and return everything that happened.
+
+    Cameras capture for `duration_s`; the run goes on for one deadline more, so that every frame
+    has the same chance of an answer. The same arguments give the same rows on any machine.
+    """
+    env = simpy.Environment(initial_time=0)
+    spec = scenario.spec
+    names = list(client_names(scenario))
+    transport = make(transports, spec.network.transport)
+    end_ns = spec.duration_ns + spec.deadline_ns
+    clients_named = [name for name, _ in names]
+    up, offered = _channel(env, spec.network.uplink, transport, clients_named, "uplink", seed)
+    down, _ = _channel(env, spec.network.downlink, transport, clients_named, "downlink", seed)
+    server = Server(
+        env,
+        scenario.server,
+        workers=spec.server.workers,
+        batch_max=spec.server.batch.max,
+        batch_wait_ns=spec.server.batch.wait_ns,
+        queue_limit=spec.server.queue.limit,
+        drop_expired=spec.server.drop_expired,
+    )
+    clients = [
+        Client(
+            env,
+            name,
+            scenario.clients[group],
+            make(policies, spec.policies[policy]),
+            seed=seed,
+            deadline_ns=spec.deadline_ns,
+            duration_ns=spec.duration_ns,
+            end_ns=end_ns,
+            uplink=up,
+            downlink=down,
+            server=server,
+        )
+        for name, group in names
+    ]
+    env.run(until=end_ns)
+    return rows_of(
+        policy,
+        seed,
+        end_ns,
+        {client.name: (client.frames, client.ledger.close(end_ns)) for client in clients},
+        {
+            name: mbps_per_bin(capacity, spec.duration_ns, PLOT_BIN_NS)
+            for name, capacity in offered.items()
+        },
+    )
+
+
+def _channel(
+    env: simpy.Environment,
+    spec: LinkSpec,
+    transport: Ideal,
+    clients: list[str],
+    direction: str,
+    seed: int,
+) -> tuple[Channel, dict[str, Capacity]]:
+    """Build one direction; return it and its capacity curves by client, or by `cell` if shared."""
+    part = make(links, spec)
+
+    def curve(owner: str) -> Capacity:
+        capacity: Capacity = part.capacity(stream(seed, owner, direction))
+        return capacity
+
+    if spec.sharing == "none":
+        curves = {name: curve(name) for name in clients}
+        own = {name: FifoLink(c, spec.delay_ns, spec.queue_bytes) for name, c in curves.items()}
+        return OwnLinks(own, transport), curves
+    cell = curve("cell")
+    if spec.sharing == "fifo" or len(clients) == 1:  # alone in a cell nobody shares
+        link = FifoLink(cell, spec.delay_ns, spec.queue_bytes)
+        return OwnLinks(dict.fromkeys(clients, link), transport), {"cell": cell}
+    return Cell(env, cell, transport, spec.delay_ns, spec.queue_bytes), {"cell": cell}
