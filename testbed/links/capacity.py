@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -29,7 +30,7 @@ class Capacity(Protocol):
         """How many units of this curve make a byte."""
 
     def offered(self, at_ns: int) -> int:
-        """Return the units offered before `at_ns`; what comes at that very instant is still free."""
+        """Return the units offered before `at_ns`; those of that very instant are still free."""
 
     def when(self, units: int) -> int:
         """Return the earliest instant by which `units` > 0 have been offered, in ns."""
@@ -160,4 +161,4 @@ def mbps_per_bin(capacity: Capacity, duration_ns: int, bin_ns: int) -> list[floa
     """Return the mean rate offered in each bin of `bin_ns`, Mbit/s, for plots."""
     edges = [capacity.offered(t) for t in range(0, duration_ns + bin_ns, bin_ns)]
     scale = 8000 / (capacity.units_per_byte * bin_ns)
-    return [(b - a) * scale for a, b in zip(edges, edges[1:], strict=False)]
+    return [(b - a) * scale for a, b in pairwise(edges)]

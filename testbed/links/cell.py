@@ -70,10 +70,10 @@ class SharedCell:
         self.offered_bytes += size_bytes
         self._advance(self.capacity.offered(now_ns))
         queue = self._queues.setdefault(client, deque())
-        if self.queue_bytes is not None:
-            if self.backlog_bytes(now_ns, client) + size_bytes > self.queue_bytes:
-                self.dropped_bytes += size_bytes
-                return False
+        limit = self.queue_bytes
+        if limit is not None and self.backlog_bytes(now_ns, client) + size_bytes > limit:
+            self.dropped_bytes += size_bytes
+            return False
         queue.append(_Payload(size_bytes, token))
         if len(queue) == 1:
             self._promote(now_ns, client)

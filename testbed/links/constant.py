@@ -17,6 +17,6 @@ class Constant:
 
     mbps: Annotated[float, Field(gt=0, le=1e6, description="Rate, Mbit/s (10⁶ bit/s).")]
 
-    def capacity(self, rng: np.random.Generator) -> Capacity:  # noqa: ARG002
+    def capacity(self, rng: np.random.Generator) -> Capacity:
         """Return the capacity curve; nothing about it is random."""
         return ConstantRate(round(self.mbps * 1e6))

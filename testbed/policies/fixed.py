@@ -39,6 +39,6 @@ class Fixed(Policy):
             listed = "; ".join(str(rung.point) for rung in ladder)
             raise ValueError(f"{self.point} is not on the ladder, which has {listed}") from None
 
-    def choose(self, seen: Observation, ladder: Ladder) -> OperatingPoint:  # noqa: ARG002
+    def choose(self, seen: Observation, ladder: Ladder) -> OperatingPoint:
         """Return the point."""
         return self.point

@@ -37,7 +37,7 @@ class Goodput(Policy):
         float, Field(gt=0, description="Half life of the slow mean, s of transfer time.")
     ] = 8.0
 
-    def reset(self, rng: np.random.Generator) -> None:  # noqa: ARG002
+    def reset(self, rng: np.random.Generator) -> None:
         """Forget every sample."""
         self._fast = self._slow = 0.0  # biased towards 0 by what they have not seen
         self._seen_s = 0.0

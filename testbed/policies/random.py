@@ -20,6 +20,6 @@ class Random(Policy):
         """Take the run's random stream."""
         self._rng = rng
 
-    def choose(self, seen: Observation, ladder: Ladder) -> OperatingPoint:  # noqa: ARG002
+    def choose(self, seen: Observation, ladder: Ladder) -> OperatingPoint:
         """Return a point drawn uniformly."""
         return ladder[int(self._rng.integers(len(ladder)))].point
