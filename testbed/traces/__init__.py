@@ -1,8 +1,69 @@
 """Readers of trace formats. One file each; `testbed.traces.read` picks by content."""
 
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from testbed.errors import TraceError
 from testbed.registry import Registry
+
+if TYPE_CHECKING:
+    from testbed.traces.trace import Trace
 
 formats = Registry("trace format")
 
 formats.register("mahimahi", "testbed.traces.mahimahi:Mahimahi")
 formats.register("rate-csv", "testbed.traces.rate_csv:RateCsv")
+
+
+def read(path: Path | str, *, format: str | None = None, **options: Any) -> Trace:  # noqa: A002
+    """Read a trace in any format.
+
+    Args:
+        path: The file.
+        format: Name of the reader; None to tell it from the content.
+        options: Passed to the reader, such as `column="uplink_mbps"`.
+
+    Raises:
+        TraceError: The file cannot be read, no format fits, or lines break the format: each is
+            named by its number.
+        UnknownName: There is no such format.
+    """
+    from testbed.traces.detect import format_of
+    from testbed.traces.source import Source
+
+    source = Source.open(path)
+    name = format or format_of(source)
+    reader = formats.load(name)
+    try:
+        chosen = reader(**options)
+    except TypeError:
+        import inspect
+
+        known = ", ".join(inspect.signature(reader).parameters) or "none"
+        given = ", ".join(options)
+        raise TraceError(path, None, f"{name} has no option {given}; it has: {known}") from None
+    except ValueError as error:
+        raise TraceError(path, None, str(error)) from None
+    trace: Trace = chosen.read(source)
+    return trace
+
+
+@lru_cache(maxsize=64)
+def _read_unchanged(path: Path, _size: int, _mtime_ns: int, format: str | None) -> Trace:  # noqa: A002
+    return read(path, format=format)
+
+
+def read_cached(path: Path | str, *, format: str | None = None) -> Trace:  # noqa: A002
+    """Return what `read` returns, reading a file again only after it has changed.
+
+    A scenario with a hundred clients names one trace a hundred times.
+    """
+    path = Path(path)
+    try:
+        state = path.stat()
+    except OSError:
+        return read(path, format=format)  # says what is wrong
+    return _read_unchanged(path.resolve(), state.st_size, state.st_mtime_ns, format)
