@@ -1,0 +1,281 @@
+"""Compares policies: differences on the same seeds, the best static policy, the verdict, claims.
+
+Policies meet the same frames, channel and noise on a seed (common random numbers), so what differs
+is the policy, and the interval is that of the paired difference over the seeds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from testbed.errors import TestbedError, UnknownName
+from testbed.metrics import (
+    CONFIDENCE,
+    METRICS,
+    Accuracy,
+    Figures,
+    Interval,
+    interval,
+    per_seed,
+    summarise_figures,
+)
+from testbed.model import NS_PER_MS, NS_PER_S
+
+if TYPE_CHECKING:
+    from testbed.records import Run
+
+PRIMARY = "on_time_map"
+"""The metric that a verdict is about."""
+
+COMPARED = (
+    "on_time_map",
+    "deadline_miss_rate",
+    "latency_p50_ms",
+    "latency_p95_ms",
+    "latency_p99_ms",
+    "age_mean_ms",
+    "energy_per_frame_j",
+    "payload_bytes_mean",
+)
+"""The metrics whose differences `summary.json` and the commands show."""
+
+BEST_FIXED = "best-fixed"
+"""What a claim calls the best static policy in hindsight."""
+
+Kinds = Mapping[str, str]
+"""policy -> its kind."""
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """Return the content of `summary.json`: metrics, comparison and claims of one run."""
+    figures = figures_of(run)
+    kinds = kinds_of(run)
+    best = best_fixed(figures, kinds)
+    return {
+        "schema": 1,
+        "confidence": CONFIDENCE,
+        "policies": summarise_figures(figures),
+        "comparison": {
+            "metric": PRIMARY,
+            "best_fixed": best,
+            "verdict": verdicts(figures, kinds)[0],
+            "differences": {
+                policy: {name: paired(seeds, figures[best], name) for name in COMPARED}
+                for policy, seeds in figures.items()
+                if best is not None and policy != best
+            },
+        },
+        "claims": check_claims(run.scenario.get("claims") or [], figures, kinds),
+    }
+
+
+def figures_of(run: Run) -> Figures:
+    """Return the figures of a run, one per policy, seed and metric."""
+    return per_seed(
+        run.frames,
+        run.energy,
+        deadline_ns=deadline_ns_of(run),
+        duration_ns=duration_ns_of(run),
+        accuracy=accuracy_of(run),
+    )
+
+
+def deadline_ns_of(run: Run) -> int:
+    """Return the time from capture to answer that a run allows."""
+    return round(Decimal(str(run.scenario["deadline_ms"])) * NS_PER_MS)
+
+
+def duration_ns_of(run: Run) -> int:
+    """Return how long a run lasted."""
+    return round(Decimal(str(run.scenario["duration_s"])) * NS_PER_S)
+
+
+def accuracy_of(run: Run) -> Accuracy:
+    """Return the mAP of each client's operating points, from the ladders in the provenance."""
+    return {
+        client: {(rung["width"], rung["bits"], rung["mode"]): rung["accuracy"] for rung in ladder}
+        for client, ladder in run.provenance.get("ladders", {}).items()
+    }
+
+
+def kinds_of(run: Run) -> Kinds:
+    """Return the kind of each policy of a run."""
+    return {name: options["kind"] for name, options in run.scenario["policies"].items()}
+
+
+def best_fixed(figures: Figures, kinds: Kinds, metric: str = PRIMARY) -> str | None:
+    """Return the policy of kind `fixed` with the best mean of a metric over the seeds.
+
+    The best static policy in hindsight: nobody could have known it before the run. Ties go to the
+    lower energy per frame, then to the name. None if no static policy has the metric.
+    """
+    sign = -1 if _direction(metric) == "higher" else 1
+
+    def rank(policy: str) -> tuple[float, float, str]:
+        energy = _mean(figures[policy], "energy_per_frame_j")
+        return (sign * _mean(figures[policy], metric), energy, policy)
+
+    static = [
+        policy
+        for policy, seeds in figures.items()
+        if kinds.get(policy) == "fixed" and not math.isnan(_mean(seeds, metric))
+    ]
+    return min(static, key=rank, default=None)
+
+
+def paired(
+    ours: Mapping[int, Mapping[str, float]],
+    theirs: Mapping[int, Mapping[str, float]],
+    metric: str,
+    *,
+    confidence: float = CONFIDENCE,
+) -> Interval:
+    """Return mean and interval of `ours - theirs` over the seeds that both have.
+
+    The value is null if any seed lacks a finite figure: leaving that seed out would flatter
+    whoever has it.
+    """
+    seeds = [seed for seed in ours if seed in theirs]
+    differences = [ours[seed][metric] - theirs[seed][metric] for seed in seeds]
+    if not all(map(math.isfinite, differences)):
+        return {"value": None, "low": None, "high": None, "n": len(seeds)}
+    return interval(differences, confidence=confidence)
+
+
+def verdicts(figures: Figures, kinds: Kinds, metric: str = PRIMARY) -> list[str]:
+    """Return one sentence per adaptive policy against the best static one, best policy first.
+
+    Never empty: without an adaptive or a static policy the one sentence says what there is.
+    """
+    sign = -1 if _direction(metric) == "higher" else 1
+    label = METRICS[metric].label
+    known = [p for p in figures if not math.isnan(_mean(figures[p], metric))]
+    if not known:
+        return [f"No policy has a defined {label}, so none can be called better."]
+    adaptive = [p for p in known if kinds.get(p) != "fixed"]
+    adaptive.sort(key=lambda p: (sign * _mean(figures[p], metric), p))
+    best = best_fixed(figures, kinds, metric)
+    if best is None:
+        value = _shown(figures[adaptive[0]], metric)
+        return [f"{adaptive[0]} has the best {label}, {value}; no static policy was run beside it."]
+    if not adaptive:
+        value = _shown(figures[best], metric)
+        return [f"{best} is the best of the static policies: {label} {value}; nothing adapts."]
+    hindsight = f" (best of {len(adaptive)} adaptive policies)" if len(adaptive) > 1 else ""
+    return [
+        _sentence(figures, policy, best, metric, hindsight if policy == adaptive[0] else "")
+        for policy in adaptive
+    ]
+
+
+def check_claims(
+    claims: Iterable[Mapping[str, Any]], figures: Figures, kinds: Kinds
+) -> list[dict[str, Any]]:
+    """Return each claim with whether it holds, the paired difference, and a sentence.
+
+    A claim holds when the whole interval of the paired difference, at the claim's confidence and
+    turned so that positive is better, lies above `by`. `best-fixed` is the static policy that is
+    best in hindsight on the claim's own metric.
+
+    Raises:
+        UnknownName: No such metric or policy.
+        TestbedError: The metric has no better direction.
+    """
+    return [_check(claim, figures, kinds) for claim in claims]
+
+
+def _check(claim: Mapping[str, Any], figures: Figures, kinds: Kinds) -> dict[str, Any]:
+    metric, by = claim["metric"], claim.get("by", 0.0)
+    confidence = claim.get("confidence", CONFIDENCE)
+    sign = 1 if _direction(metric) == "higher" else -1
+    out = {"metric": metric, "better": claim["better"], "than": claim["than"], "by": by}
+    out |= {"confidence": confidence}
+    sides = []
+    for side in ("better", "than"):
+        name = claim[side]
+        if name == BEST_FIXED:
+            name = best_fixed(figures, kinds, metric)
+            if name is None:
+                text = f"fails: no static policy has a {METRICS[metric].label} to compare with"
+                return out | {"holds": False, "message": text}
+        if name not in figures:
+            raise UnknownName("policy", name, [*figures, BEST_FIXED])
+        sides.append(name)
+    ours, theirs = sides
+    found = paired(figures[ours], figures[theirs], metric, confidence=confidence)
+    low, high = found["low"], found["high"]
+    holds = low is not None and high is not None and min(sign * low, sign * high) > by
+    wanted = f"{ours} better than {theirs} in {METRICS[metric].label}"
+    wanted += f" by more than {METRICS[metric].show(by)}" if by else ""
+    text = f"{'holds' if holds else 'fails'}: {wanted}: {difference(found, metric, confidence)}"
+    return out | {"holds": holds, **found, "message": text}
+
+
+def difference(found: Interval, metric: str, confidence: float = CONFIDENCE) -> str:
+    """Return a paired difference in words, with its interval if there is one."""
+    value, low, high, n = found["value"], found["low"], found["high"], found["n"]
+    show = METRICS[metric].show
+    unit = METRICS[metric].unit
+    unit = "" if unit == "1" else f" {unit}"
+    if not n:
+        return "no seed in common"
+    if not isinstance(value, float):
+        return "the difference is not finite on every seed"
+    if low is None or high is None:
+        return f"{show(value, signed=True)}{unit} on one seed, so without an interval"
+    return (
+        f"{show(value, signed=True)}{unit} [{show(low, signed=True)}, {show(high, signed=True)}], "
+        f"{100 * confidence:g} % over {n} seeds"
+    )
+
+
+def _sentence(figures: Figures, policy: str, best: str, metric: str, hindsight: str) -> str:
+    ours, theirs = figures[policy], figures[best]
+    found = paired(ours, theirs, metric)
+    low, high = found["low"], found["high"]
+    said = difference(found, metric)
+    width = _mean(theirs, "width_mean")
+    static = best if math.isnan(width) else f"{best}, α = {width:g}"
+    head = f"{policy}{hindsight}: {METRICS[metric].label} {_shown(ours, metric)}"
+    head += f" vs {_shown(theirs, metric)} of the best static policy ({static})"
+    if low is None or high is None or low <= 0 <= high:
+        outcome = f"no difference shown ({said})"
+    else:
+        wins = (low > 0) == (_direction(metric) == "higher")
+        outcome = said if wins else f"{policy} loses, {said}"
+    return f"{head}: {outcome}{_energy(ours, theirs)}."
+
+
+def _energy(
+    ours: Mapping[int, Mapping[str, float]], theirs: Mapping[int, Mapping[str, float]]
+) -> str:
+    """Return the closing words on energy, empty where there is none to compare."""
+    mine, base = (_mean(seeds, "energy_per_frame_j") for seeds in (ours, theirs))
+    if not base > 0 or not math.isfinite(mine):
+        return ""
+    change = 100 * (mine / base - 1)
+    if abs(change) < 0.5:
+        return ", at the same energy per frame"
+    return f", at {abs(change):.0f} % {'more' if change > 0 else 'less'} energy per frame"
+
+
+def _direction(metric: str) -> str:
+    if metric not in METRICS:
+        raise UnknownName("metric", metric, METRICS)
+    better = METRICS[metric].better
+    if better is None:
+        raise TestbedError(f"metric '{metric}' is neither better high nor better low")
+    return better
+
+
+def _mean(seeds: Mapping[int, Mapping[str, float]], metric: str) -> float:
+    values = [figures[metric] for figures in seeds.values()]
+    return sum(values) / len(values) if values else math.nan
+
+
+def _shown(seeds: Mapping[int, Mapping[str, float]], metric: str) -> str:
+    unit = METRICS[metric].unit
+    return METRICS[metric].show(_mean(seeds, metric)) + ("" if unit == "1" else f" {unit}")

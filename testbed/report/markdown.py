@@ -1,0 +1,46 @@
+"""The report as Markdown: verdict, warnings, the table, and how to repeat the run."""
+
+from __future__ import annotations
+
+import re
+
+from testbed.report.view import COLUMNS, View
+
+
+def markdown(view: View) -> str:
+    """Return the report as a Markdown document."""
+    lines = [f"# {_plain(view.name)}", ""]
+    lines += [f"**{_plain(view.verdicts[0])}**", ""]
+    lines += [f"{_plain(text)}\n" for text in view.verdicts[1:]]
+    if view.warnings:
+        lines += ["Before you rely on a number:", ""]
+        lines += [f"- {_plain(text)}" for text in view.warnings] + [""]
+    heads = ["policy", *(f"{c.head}, {c.unit}" if c.unit else c.head for c in COLUMNS)]
+    lines += [_row(heads), _row(["---", *["---:" for _ in COLUMNS]])]
+    for policy in view.policies:
+        cells = [view.cell(policy, column) for column in COLUMNS]
+        name = f"{policy} (best static)" if policy == view.best_fixed else policy
+        lines.append(
+            _row(
+                [_plain(name), *(f"{c.value} [{c.spread}]" if c.spread else c.value for c in cells)]
+            )
+        )
+    lines += [
+        "",
+        f"Mean over {len(view.seeds)} seeds; in brackets the 95 % interval. Latency is over all "
+        "captured frames, those without an answer count as infinite.",
+        "",
+    ]
+    if view.claims:
+        lines += ["## Claims", ""]
+        lines += [f"- {_plain(claim['message'])}" for claim in view.claims] + [""]
+    return "\n".join(lines)
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _plain(text: str) -> str:
+    """Return text that Markdown renders as it stands."""
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split()))

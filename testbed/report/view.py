@@ -1,0 +1,135 @@
+"""What a report shows, computed once from the rows of a run and shared by page and Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from testbed import compare
+from testbed.metrics import METRICS, Interval, Metric, interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from testbed.records import Run
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the results table.
+
+    Args:
+        head: Its title, unit apart.
+        unit: As shown below the title; empty for shares and mAP.
+        metric: The metric it shows, or `part/captured` for joules per frame of one component.
+        factor: From the metric's unit to the one shown.
+    """
+
+    head: str
+    unit: str
+    metric: str
+    factor: float = 1.0
+
+    @property
+    def definition(self) -> Metric:
+        """The metric behind the column."""
+        return METRICS[self.metric.partition("/")[0]]
+
+    def figure(self, figures: Mapping[str, float]) -> float:
+        """Return the column's figure of one seed, in the unit shown."""
+        name, _, over = self.metric.partition("/")
+        return self.factor * figures[name] / (figures[over] if over else 1)
+
+
+COLUMNS = (
+    Column("on-time mAP", "", "on_time_map"),
+    Column("latency p50", "ms", "latency_p50_ms"),
+    Column("latency p95", "ms", "latency_p95_ms"),
+    Column("latency p99", "ms", "latency_p99_ms"),
+    Column("deadline misses", "%", "deadline_miss_rate", 100),
+    Column("energy per frame", "J", "energy_per_frame_j"),
+    Column("of which compute", "J", "compute_j/captured"),
+    Column("radio", "J", "radio_j/captured"),
+    Column("idle", "J", "idle_j/captured"),
+    Column("payload", "kB", "payload_bytes_mean", 1e-3),
+    Column("mean α", "", "width_mean"),
+    Column("switches", "1/s", "switches_per_s"),
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure with its interval, as text; `spread` is empty where there is no interval."""
+
+    value: str
+    spread: str
+
+
+class View:
+    """The content of a report.
+
+    Args:
+        run: A run folder, read.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.figures = compare.figures_of(run)
+        self.kinds = compare.kinds_of(run)
+        self.best_fixed = compare.best_fixed(self.figures, self.kinds)
+        self.verdicts = compare.verdicts(self.figures, self.kinds)
+        self.claims = compare.check_claims(
+            run.scenario.get("claims") or [], self.figures, self.kinds
+        )
+        self.deadline_ms = compare.deadline_ns_of(run) / 1e6
+
+    @property
+    def name(self) -> str:
+        """The name of the scenario."""
+        return str(self.run.scenario["name"])
+
+    @cached_property
+    def policies(self) -> list[str]:
+        """The policies, in the order of the scenario."""
+        return [name for name in self.run.scenario["policies"] if name in self.figures]
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds, in the order of the scenario."""
+        return [int(seed) for seed in self.run.scenario["seeds"]]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader must know before believing a number."""
+        said = [str(text) for text in self.run.provenance.get("warnings", [])]
+        if len(self.seeds) < 2:
+            said.append("one seed: no intervals, so no difference between policies is shown")
+        return said
+
+    def interval(
+        self,
+        policy: str,
+        column: Column,
+        figure: Callable[[Mapping[str, float]], float] | None = None,
+    ) -> Interval:
+        """Return mean and interval over the seeds of a column, in the unit shown."""
+        take = figure or column.figure
+        most = column.definition.most * column.factor
+        values = [take(figures) for figures in self.figures[policy].values()]
+        return interval(values, within=(0.0, most))
+
+    def cell(self, policy: str, column: Column) -> Cell:
+        """Return one cell of the results table."""
+        found = self.interval(policy, column)
+        shown = Metric(column.head, column.unit or "1", "")
+        value = float(found["value"]) if found["value"] is not None else math.nan
+        if found["low"] is None or found["high"] is None:
+            return Cell(shown.show(value), "")
+        return Cell(shown.show(value), f"{shown.show(found['low'])} to {shown.show(found['high'])}")
+
+    def frames(self, policy: str) -> pd.DataFrame:
+        """Return the rows of one policy."""
+        return self.run.frames[self.run.frames["policy"] == policy]
