@@ -25,11 +25,12 @@ class Fixed(Policy):
     @property
     def point(self) -> OperatingPoint:
         """The operating point the options describe."""
-        if self.mode is Mode.SKIP:
+        mode = Mode(self.mode)
+        if mode is Mode.SKIP:
             return SKIP
-        if self.mode is Mode.LOCAL:
+        if mode is Mode.LOCAL:
             return LOCAL
-        return OperatingPoint(self.width, self.bits, self.codec, self.mode)
+        return OperatingPoint(self.width, self.bits, self.codec, mode)
 
     def check(self, ladder: Ladder) -> None:
         """Raise a `ValueError` if the ladder does not have the point."""
