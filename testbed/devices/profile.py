@@ -1,0 +1,171 @@
+"""What is known about a device, a radio or a server, each figure with its source.
+
+A profile is a sheet (`testbed.devices.sheets`, what the YAML file says) with a name and a checksum,
+and answers in the units of the engines: nanoseconds, joules, watts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from testbed.devices.figures import Figure, read_sheet, walk
+from testbed.devices.sheets import DeviceSheet, RadioSheet, ServerSheet
+from testbed.model import NS_PER_S
+
+__all__ = [
+    "DeviceProfile",
+    "Figure",
+    "RadioProfile",
+    "ServerProfile",
+    "load_device",
+    "load_radio",
+    "load_server",
+]
+
+
+def whole_ns(seconds: float) -> int:
+    """Seconds as whole nanoseconds, rounded."""
+    return round(seconds * NS_PER_S)
+
+
+@dataclass(frozen=True)
+class DeviceProfile:
+    """What runs the encoder.
+
+    Args:
+        name: Stem of the file.
+        sha256: Of the file.
+        sheet: What the file says.
+    """
+
+    name: str
+    sha256: str
+    sheet: DeviceSheet
+
+    @property
+    def rate(self) -> float:
+        """Effective 10⁹ multiply-accumulates per second in a batch of one."""
+        return self.sheet.rate_gmac_per_s.value
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """Lowest and highest effective rate over published networks; `rate` twice if unknown."""
+        known = self.sheet.spread_gmac_per_s
+        return known.value if known else (self.rate, self.rate)
+
+    @property
+    def idle_w(self) -> float:
+        """What the board draws when it does nothing."""
+        return self.sheet.idle_w.value
+
+    @property
+    def active_w(self) -> float:
+        """What the board draws while the encoder runs, idle included."""
+        return self.sheet.active_w.value
+
+    @property
+    def compute_w(self) -> float:
+        """What the encoder adds to the idle power."""
+        return self.active_w - self.idle_w
+
+    @property
+    def jitter_cv(self) -> float:
+        """Coefficient of variation of the encode time: lognormal, the mean preserved."""
+        return self.sheet.jitter_cv.value
+
+    def encode_ns(self, mac: int) -> int:
+        """Return the mean time of `mac` multiply-accumulates: MAC over effective rate."""
+        return whole_ns(mac / (self.rate * 1e9))
+
+    def encode_j(self, mac: int) -> float:
+        """Return the mean energy of `mac` multiply-accumulates, above idle."""
+        return self.compute_w * self.encode_ns(mac) / NS_PER_S
+
+    def figures(self) -> list[tuple[str, Figure[Any]]]:
+        """Return every figure with its key path."""
+        return list(walk(self.sheet))
+
+
+@dataclass(frozen=True)
+class ServerProfile:
+    """What runs the decoder: `max(floor, batch · MAC / rate)`.
+
+    Maximum and not sum, because launching one kernel overlaps with running another: a sum misfits
+    an eager T4 at a batch of 16 by 70 %, the maximum by 11 %.
+    """
+
+    name: str
+    sha256: str
+    sheet: ServerSheet
+
+    @property
+    def floor_s(self) -> float:
+        """Least time of a batch, whatever its size: launching the kernels."""
+        return self.sheet.floor_s.value
+
+    @property
+    def rate(self) -> float:
+        """Effective 10⁹ multiply-accumulates per second once the floor is left."""
+        return self.sheet.rate_gmac_per_s.value
+
+    @property
+    def jitter_cv(self) -> float:
+        """Coefficient of variation of the decode time; 0 if the file gives none."""
+        known = self.sheet.jitter_cv
+        return known.value if known else 0.0
+
+    def decode_ns(self, mac: int, batch: int = 1) -> int:
+        """Return the time of a batch of `batch` inputs, `mac` multiply-accumulates each."""
+        return whole_ns(max(self.floor_s, batch * mac / (self.rate * 1e9)))
+
+    def figures(self) -> list[tuple[str, Figure[Any]]]:
+        """Return every figure with its key path."""
+        return list(walk(self.sheet))
+
+
+@dataclass(frozen=True)
+class RadioProfile:
+    """What a radio draws in each state and how it moves between them."""
+
+    name: str
+    sha256: str
+    sheet: RadioSheet
+
+    @property
+    def idle_w(self) -> float:
+        """Mean power when idle: the floor, and what listening for pages adds."""
+        idle = self.sheet.idle
+        floor_w = idle.floor_w.value
+        if idle.page_w is None or idle.page_s is None or idle.cycle_s is None:
+            return floor_w
+        share = idle.page_s.value / idle.cycle_s.value
+        return share * idle.page_w.value + (1 - share) * floor_w
+
+    @property
+    def tail_ns(self) -> int:
+        """From the last byte to idle."""
+        return sum(whole_ns(phase.duration_s.value) for phase in self.sheet.tail)
+
+    def figures(self) -> list[tuple[str, Figure[Any]]]:
+        """Return every figure with its key path."""
+        return list(walk(self.sheet))
+
+
+def load_device(path: Path) -> DeviceProfile:
+    """Read a device file. Raise `InputErrors` with every problem in it."""
+    sheet, sha256 = read_sheet(DeviceSheet, path)
+    return DeviceProfile(path.stem, sha256, sheet)
+
+
+def load_server(path: Path) -> ServerProfile:
+    """Read a server file. Raise `InputErrors` with every problem in it."""
+    sheet, sha256 = read_sheet(ServerSheet, path)
+    return ServerProfile(path.stem, sha256, sheet)
+
+
+def load_radio(path: Path) -> RadioProfile:
+    """Read a radio file. Raise `InputErrors` with every problem in it."""
+    sheet, sha256 = read_sheet(RadioSheet, path)
+    return RadioProfile(path.stem, sha256, sheet)

@@ -1,0 +1,359 @@
+"""The radio at run time: which state it is in at every instant, and what that draws.
+
+Transfers are told as intervals whose ends are known, so nothing is stepped: settling n transfers
+costs O(n log n), most of it a sort of what is sorted already.
+
+State machine and figures: Huang et al., A Close Examination of Performance and Power
+Characteristics of 4G LTE Networks, MobiSys 2012 (connected power alpha · rate + beta, promotion,
+tail); 3GPP TS 36.321 section 5.7 (DRX: a device that has data to send may leave it at once, data
+for the device waits for the next on-duration).
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from testbed.devices.profile import RadioProfile, whole_ns
+from testbed.devices.sheets import DirectionSheet
+
+IDLE = "idle"
+PROMOTION = "promotion"
+SWITCH = "switch"
+RESUME = "resume"
+CONNECTED = "connected"
+
+Span = tuple[int, int, str, float]
+"""start_ns, end_ns, state, power_w"""
+
+
+Transfer = tuple[int, int, float, float, float]
+"""start_ns, end_ns, alpha · rate in W, beta in W of the dearer direction in use, cap in W"""
+
+
+class _Direction:
+    """The power line of one direction in the units of the hot path."""
+
+    __slots__ = ("alpha_j_per_byte", "beta_w", "cap_w", "high", "low")
+
+    def __init__(self, sheet: DirectionSheet) -> None:
+        # W per Mbit/s = µJ/bit; per byte eight times that.
+        self.alpha_j_per_byte = sheet.alpha_w_per_mbps.value * 8e-6
+        self.beta_w = sheet.beta_w.value
+        self.cap_w = float("inf") if sheet.cap_w is None else sheet.cap_w.value
+        low, high = (0.0, float("inf")) if sheet.valid_mbps is None else sheet.valid_mbps.value
+        self.low, self.high = low / 8e3, high / 8e3  # bytes per nanosecond
+
+
+class Radio:
+    """One device's radio: told of transfers, it accounts for every instant from 0 on.
+
+    Precedence at an instant: a transfer, then a promotion under way, then the tail of whatever
+    ended last, then idle. Transfers that overlap add their rate terms but pay the base power once,
+    the larger of theirs; the sum is capped.
+
+    Args:
+        profile: Powers and timers.
+
+    Attributes:
+        spans: Settled spans, in order, without gap or overlap, from 0 to the last `advance`.
+        transfers: Every transfer in the order of the `use` calls.
+        out_of_range: Transfers whose rate lies outside the range the power line was fitted on.
+        unannounced: Transfers that began while the radio slept, because nobody called `wake`.
+    """
+
+    __slots__ = (
+        "_active",
+        "_background",
+        "_down",
+        "_idle_w",
+        "_last_end",
+        "_later",
+        "_now",
+        "_page_ns",
+        "_pending",
+        "_phases",
+        "_promoting",
+        "_promotion",
+        "_reach",
+        "_switch",
+        "_tail_ns",
+        "_up",
+        "_watt_ns",
+        "out_of_range",
+        "profile",
+        "spans",
+        "transfers",
+        "unannounced",
+    )
+
+    def __init__(self, profile: RadioProfile) -> None:
+        sheet = profile.sheet
+        self.profile = profile
+        self.spans: list[Span] = []
+        self.transfers: list[Transfer] = []
+        self.out_of_range = 0
+        self.unannounced = 0
+        self._up = _Direction(sheet.up)
+        self._down = _Direction(sheet.down)
+        self._idle_w = profile.idle_w
+        cycle = sheet.idle.cycle_s
+        self._page_ns = 0 if cycle is None else whole_ns(cycle.value)
+        self._promotion, self._switch = (
+            (0, 0.0) if step is None else (whole_ns(step.duration_s.value), step.power_w.value)
+            for step in (sheet.promotion, sheet.switch)
+        )
+        self._phases = _phases(profile)
+        self._tail_ns = profile.tail_ns
+        self._now = 0
+        self._reach = -self._tail_ns - 1  # when the last activity before `_now` ended: never
+        self._watt_ns = 0.0
+        self._pending: list[Transfer] = []  # begin at or after `_now`
+        self._active: list[Transfer] = []  # under way at `_now`
+        self._background: list[Span] = []  # promotions and the like, in order
+        # What `wake` and `hear` must know without settling anything: when the last activity ends of
+        # those begun by now, those that begin later, and the promotion under way.
+        self._last_end = self._reach
+        self._later: list[tuple[int, int]] = []
+        self._promoting = (0, 0)
+
+    @property
+    def now_ns(self) -> int:
+        """Up to where everything is settled."""
+        return self._now
+
+    @property
+    def joules(self) -> float:
+        """Energy from 0 to the last `advance`."""
+        return self._watt_ns * 1e-9
+
+    def wake(self, now_ns: int) -> int:
+        """Return from when the device can send if it wants to at `now_ns`.
+
+        At once while connected or in DRX, after the promotion when idle, after the resumption in a
+        tail phase that has one. Calls come in order of time, none before the last `advance`.
+        """
+        begun, ready = self._promoting
+        if begun <= now_ns < ready:
+            return ready
+        since = self._since_activity(now_ns)
+        if since >= self._tail_ns:
+            if begun > now_ns:  # a page was to wake it later; it need not wait for that now
+                self._background = [span for span in self._background if span[0] <= now_ns]
+            return self._promote(now_ns)
+        if since > 0 and self._phase_at(since).resume_ns:
+            ready = now_ns + self._phase_at(since).resume_ns
+            return self._pass(now_ns, ready, RESUME, self._promotion[1])
+        return now_ns
+
+    def hear(self, now_ns: int) -> int:
+        """Return from when data that waits for the device at `now_ns` can begin to reach it.
+
+        At once while connected, at the next on-duration in DRX, and when idle at the next page
+        and after the promotion. Calls come in order of time, as for `wake`.
+        """
+        if now_ns < self._promoting[1]:
+            return self._promoting[1]
+        since = self._since_activity(now_ns)
+        if since >= self._tail_ns:
+            return self._promote(now_ns + (-now_ns % self._page_ns if self._page_ns else 0))
+        if since <= 0:
+            return now_ns
+        phase = self._phase_at(since)
+        if phase.cycle_ns:
+            into = (since - phase.begin_ns) % phase.cycle_ns
+            if into < phase.on_ns:
+                return now_ns
+            wait = min(phase.cycle_ns - into, phase.end_ns - since)
+            return now_ns + wait if since + wait < self._tail_ns else self.hear(now_ns + wait)
+        return self.wake(now_ns) if phase.resume_ns else now_ns
+
+    def use(self, start_ns: int, end_ns: int, up_bytes: int = 0, down_bytes: int = 0) -> float:
+        """Book a transfer that is on the air from `start_ns` to `end_ns`; return its joules.
+
+        The joules are those of the transfer alone on the air, min(alpha · rate + beta, cap) times
+        duration, at its mean rate (the line being straight, only the mean matters). What transfers
+        cost that share the air, and tails, is for `testbed.devices.attribution` to say afterwards.
+        A transfer of no duration has no energy but keeps the radio awake.
+
+        Raise a `ValueError` if it ends before it begins or begins before the last `advance`.
+        """
+        if end_ns < start_ns or start_ns < self._now:
+            raise ValueError(
+                f"a transfer from {start_ns} to {end_ns} ns, with all settled up to {self._now}"
+            )
+        duration = end_ns - start_ns
+        rate_w = beta_w = cap_w = 0.0
+        if up_bytes or not down_bytes:
+            line = self._up
+            beta_w, cap_w = line.beta_w, line.cap_w
+            if duration and up_bytes:
+                rate_w = line.alpha_j_per_byte * up_bytes * 1e9 / duration
+                if not line.low <= up_bytes / duration <= line.high:
+                    self.out_of_range += 1
+        if down_bytes:
+            line = self._down
+            beta_w, cap_w = max(beta_w, line.beta_w), max(cap_w, line.cap_w)
+            if duration:
+                rate_w += line.alpha_j_per_byte * down_bytes * 1e9 / duration
+                if not line.low <= down_bytes / duration <= line.high:
+                    self.out_of_range += 1
+        transfer = (start_ns, end_ns, rate_w, beta_w, cap_w)
+        self._pending.append(transfer)
+        self.transfers.append(transfer)
+        heappush(self._later, (start_ns, end_ns))
+        return min(rate_w + beta_w, cap_w) * duration * 1e-9
+
+    def advance(self, to_ns: int) -> None:
+        """Settle everything up to `to_ns`. Raise a `ValueError` if that is before the last time."""
+        if to_ns < self._now:
+            raise ValueError(f"settled up to {self._now} ns already, asked to go back to {to_ns}")
+        pending = self._pending
+        pending.sort()
+        count, taken, now = len(pending), 0, self._now
+        while now < to_ns or (taken < count and pending[taken][0] < to_ns):
+            if not self._active:
+                if taken == count or pending[taken][0] >= to_ns:
+                    self._rest(now, to_ns)
+                    now = to_ns
+                    break
+                first = pending[taken]
+                start, end, rate_w, beta_w, cap_w = first
+                if now < start:
+                    self._rest(now, start)
+                if self._reach + self._tail_ns < start:
+                    self.unannounced += not self._woken(start)
+                taken += 1
+                # Alone on the air from its first byte to its last: the case that must be fast.
+                if end <= to_ns and (taken == count or end <= pending[taken][0]):
+                    if end > start:
+                        power_w = rate_w + beta_w
+                        self._emit(start, end, CONNECTED, min(power_w, cap_w))
+                    if end > self._reach:
+                        self._reach = end
+                    now = end
+                    continue
+                self._active.append(first)
+                now = start
+            while taken < count and pending[taken][0] <= now:
+                self._active.append(pending[taken])
+                taken += 1
+            now = self._share(now, min(to_ns, pending[taken][0] if taken < count else to_ns))
+        self._now = to_ns
+        del pending[:taken]
+
+    def _share(self, now: int, limit: int) -> int:
+        """Settle the active transfers up to the first that ends, at most to `limit`."""
+        active = self._active
+        edge = min(limit, min(transfer[1] for transfer in active))
+        if edge > now:
+            self._emit(now, edge, CONNECTED, power_of(active))
+        ended = [transfer[1] for transfer in active if transfer[1] <= edge]
+        if ended:
+            self._reach = max(self._reach, *ended)
+            active[:] = [transfer for transfer in active if transfer[1] > edge]
+        return edge
+
+    def _rest(self, now: int, to_ns: int) -> None:
+        """Settle a stretch without transfers: promotions, tail, idle."""
+        background = self._background
+        while now < to_ns:
+            edge = to_ns
+            if background:
+                start, end, state, power_w = background[0]
+                if end <= now:
+                    self._reach = max(self._reach, end)
+                    background.pop(0)
+                    continue
+                if start <= now:
+                    edge = min(to_ns, end)
+                    self._emit(now, edge, state, power_w)
+                    self._reach = max(self._reach, edge)
+                    now = edge
+                    continue
+                edge = min(to_ns, start)
+            since = now - self._reach
+            for phase in self._phases:
+                if since < phase.end_ns:
+                    end = min(edge, self._reach + phase.end_ns)
+                    self._emit(now, end, phase.state, phase.power_w)
+                    now = end
+                    since = now - self._reach
+                    if now >= edge:
+                        break
+            else:
+                self._emit(now, edge, IDLE, self._idle_w)
+                now = edge
+
+    def _emit(self, start: int, end: int, state: str, power_w: float) -> None:
+        self._watt_ns += power_w * (end - start)
+        spans = self.spans
+        if spans:
+            last = spans[-1]
+            # One state that two calls of `advance` settled piecewise is one span all the same.
+            if last[3] == power_w and last[2] == state:
+                spans[-1] = (last[0], end, state, power_w)
+                return
+        spans.append((start, end, state, power_w))
+
+    def _promote(self, start: int) -> int:
+        ready = self._pass(start, start + self._promotion[0], PROMOTION, self._promotion[1])
+        if self._switch[0]:
+            self._pass(ready, ready + self._switch[0], SWITCH, self._switch[1])
+            self._promoting = (start, ready)
+        return ready
+
+    def _pass(self, start: int, end: int, state: str, power_w: float) -> int:
+        """Note a state the radio passes through on its way to sending; return its end."""
+        self._background.append((start, end, state, power_w))
+        heappush(self._later, (start, end))
+        self._promoting = (start, end)
+        return end
+
+    def _woken(self, start: int) -> bool:
+        return any(begin <= start <= end for begin, end, _, _ in self._background)
+
+    def _since_activity(self, now_ns: int) -> int:
+        """Time since the last activity ended, of those begun by now; negative while one lasts."""
+        later = self._later
+        while later and later[0][0] <= now_ns:
+            end = heappop(later)[1]
+            if end > self._last_end:
+                self._last_end = end
+        return now_ns - self._last_end
+
+    def _phase_at(self, since: int) -> _Phase:
+        return next(phase for phase in self._phases if since < phase.end_ns)
+
+
+class _Phase(NamedTuple):
+    """A phase of the tail; begin and end count from the last activity."""
+
+    state: str
+    begin_ns: int
+    end_ns: int
+    power_w: float
+    cycle_ns: int
+    on_ns: int
+    resume_ns: int
+
+
+def _phases(profile: RadioProfile) -> tuple[_Phase, ...]:
+    phases: list[_Phase] = []
+    begin = 0
+    for sheet in profile.sheet.tail:
+        end = begin + whole_ns(sheet.duration_s.value)
+        cycle, on, resume = (
+            0 if figure is None else whole_ns(figure.value)
+            for figure in (sheet.cycle_s, sheet.on_s, sheet.resume_s)
+        )
+        phases.append(_Phase(sheet.state, begin, end, sheet.mean_w, cycle, on, resume))
+        begin = end
+    return tuple(phases)
+
+
+def power_of(transfers: list[Transfer]) -> float:
+    """Power of transfers that share the air: their rate terms, the largest base, one cap."""
+    rate_w = sum(transfer[2] for transfer in transfers)
+    beta_w = max(transfer[3] for transfer in transfers)
+    return min(rate_w + beta_w, max(transfer[4] for transfer in transfers))
