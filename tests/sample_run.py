@@ -200,7 +200,8 @@ def sample_run(
     ladder = [
         {
             "width": width, "bits": 8, "codec": "raw", "mode": "split",
-            "payload_bytes": PAYLOAD[width], "accuracy": accuracy, "encode_ns": int((30 + 12 * width) * MS),
+            "payload_bytes": PAYLOAD[width], "accuracy": accuracy,
+            "encode_ns": int((30 + 12 * width) * MS),
             "encode_j": 0.126 + 0.05 * width, "decode_ns": int((9 + 3 * width) * MS),
             "device_mac": int(2.27e9 + 0.34e9 * width), "server_mac": int(8e9),
         }
@@ -241,7 +242,9 @@ def sample_run(
                 "name": "camera", "count": clients, "device": "raspberry-pi-5", "radio": "lte-2021",
                 "detector": "published/efficientdet-d2-bw",
                 "source": {"fps": 10},
-                "ladder": {"widths": list(WIDTHS), "bits": [8], "modes": ["split", "local", "skip"]},
+                "ladder": {
+                    "widths": list(WIDTHS), "bits": [8], "modes": ["split", "local", "skip"],
+                },
             }
         ],
         "policies": policies,
@@ -252,7 +255,7 @@ def sample_run(
     }  # fmt: skip
     provenance = {
         "seeds": list(seeds),
-        "ladders": {client: ladder for client in names},
+        "ladders": dict.fromkeys(names, ladder),
         "capacity_mbps": {
             client: {
                 "bin_s": 0.1,
