@@ -224,9 +224,6 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 
 def read(folder: Path) -> Run:
     """Read a run folder. Raise a `RunError` if there is none or if it is not complete."""
-    import pyarrow.parquet as pq
-    from ruamel.yaml import YAML
-
     if not folder.exists():
         raise RunError(f"{folder}: no such run folder")
     if not folder.is_dir():
@@ -236,6 +233,14 @@ def read(folder: Path) -> Run:
             f"{folder}: incomplete: the run was interrupted before it ended; "
             f"run its scenario again (a file {INCOMPLETE} marks it)"
         )
+    return read_back(folder)
+
+
+def read_back(folder: Path) -> Run:
+    """Read a run folder that may still be being written, by whoever writes it."""
+    import pyarrow.parquet as pq
+    from ruamel.yaml import YAML
+
     try:
         provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
         if provenance.get("schema") != SCHEMA:
@@ -253,8 +258,7 @@ def read(folder: Path) -> Run:
             json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else None,
         )
     except FileNotFoundError as error:
-        raise RunError(
-            f"{folder}: not a run folder: {Path(error.filename).name} is missing"
-        ) from None
+        missing = Path(error.filename).name
+        raise RunError(f"{folder}: not a run folder: {missing} is missing") from None
     except (ValueError, OSError) as error:
         raise RunError(f"{folder}: cannot be read: {error}") from error

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import testbed
-from testbed import compare, metrics, records, report
+from testbed import compare, records, report
+from testbed.model import NS_PER_MS, NS_PER_S, Ladder, Rung
 from testbed.records import RunRows
 from testbed.scenario import Scenario, dump
 from testbed.simulate import simulate
-from testbed.simulate.run import PLOT_BIN_NS
+from testbed.simulate.run import PLOT_BIN_NS, client_names
 
 Progress = Callable[[int, int], None]
 """Called with the number of (policy, seed) pairs done and their total."""
@@ -47,7 +48,7 @@ def run(
         put("energy.parquet", energy)
         put("scenario.yaml", dump(scenario))
         put("provenance.json", _json(_provenance(scenario, rows)))
-        put("summary.json", _json(_summary(scenario, frames.to_pandas(), energy.to_pandas())))
+        put("summary.json", _json(compare.summary(records.read_back(folder))))
     report.write(folder)
     return folder
 
@@ -71,3 +72,71 @@ def _simulate_all(scenario: Scenario, workers: int, progress: Progress) -> list[
             pool.shutdown(cancel_futures=True)
             raise
     return rows
+
+
+def _provenance(scenario: Scenario, rows: Sequence[RunRows]) -> dict[str, Any]:
+    """Return where every figure of a run comes from."""
+    spec = scenario.spec
+    names = list(client_names(scenario))
+    profiles: dict[str, Any] = {f"server {scenario.server.name}": scenario.server}
+    for group in scenario.clients:
+        profiles[f"device {group.device.name}"] = group.device
+        profiles[f"radio {group.radio.name}"] = group.radio
+    first = next(iter(spec.policies))
+    capacity: dict[str, Any] = {}
+    for run in rows:
+        if run.policy == first:  # the channel is the same for every policy
+            for link, mbps in run.capacity_mbps.items():
+                entry = capacity.setdefault(link, {"bin_s": PLOT_BIN_NS / NS_PER_S, "seed": {}})
+                entry["seed"][str(run.seed)] = [round(value, 4) for value in mbps]
+    return {
+        "schema": records.SCHEMA,
+        "engine": "simulate",
+        "digest": scenario.digest,
+        "seeds": list(spec.seeds),
+        "files": dict(sorted(scenario.files.items())),
+        "versions": {
+            "split-testbed": testbed.__version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("numpy", "pandas", "pyarrow", "scipy", "simpy")},
+        },
+        "figures": [
+            {
+                "profile": profile,
+                "key": key,
+                "value": figure.value,
+                "kind": figure.kind,
+                "source": figure.source,
+            }
+            for profile, sheet in profiles.items()
+            for key, figure in sheet.figures()
+        ],
+        "ladders": {
+            name: [
+                {
+                    "width": rung.point.width,
+                    "bits": rung.point.bits,
+                    "mode": rung.point.mode.value,
+                    "accuracy": rung.accuracy,
+                    "payload_bytes": rung.payload_bytes,
+                    "encode_ms": rung.encode_ns / NS_PER_MS,
+                    "encode_j": rung.encode_j,
+                    "decode_ms": rung.decode_ns / NS_PER_MS,
+                    "dominated_by": _dominator(scenario.clients[group].ladder, rung),
+                }
+                for rung in scenario.clients[group].ladder
+            ]
+            for name, group in names
+        },
+        "capacity_mbps": capacity,
+        "warnings": list(scenario.warnings),
+    }
+
+
+def _dominator(ladder: Ladder, rung: Rung) -> str | None:
+    better = ladder.dominator(rung)
+    return None if better is None else str(better.point)
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

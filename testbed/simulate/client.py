@@ -10,7 +10,7 @@ import numpy as np
 import simpy
 
 from testbed.devices.ledger import Ledger
-from testbed.devices.profile import ServerProfile
+from testbed.devices.radio import Radio
 from testbed.links.transport import Delivery
 from testbed.model import (
     NS_PER_S,
@@ -65,7 +65,8 @@ class Client:
     ) -> None:
         self.name = name
         self.frames: list[FrameRecord] = []
-        self.ledger = Ledger(setup.device, setup.radio)
+        self._radio = Radio(setup.radio)
+        self.ledger = Ledger(setup.device.idle_w, self._radio)
         self._env = env
         self._ladder = setup.ladder
         self._policy = policy
@@ -143,6 +144,8 @@ class Client:
             self._encoding = True
             frame.encode_start_ns = now
             spent_ns = max(1, round(rung.encode_ns * self._jitter[frame.frame]))
+            within_ns = min(now + spent_ns, self._end_ns)
+            frame.encode_j = self.ledger.compute(now, within_ns, self._compute_w)
             self._env.timeout(spent_ns, (frame, rung)).callbacks.append(self._encoded)
             return
 
@@ -166,11 +169,7 @@ class Client:
         value: Any = event.value
         frame: FrameRecord = value[0]
         rung: Rung = value[1]
-        start_ns = frame.encode_start_ns
-        assert start_ns is not None
         frame.encode_end_ns = now
-        self.ledger.compute(start_ns, now, self._compute_w)
-        frame.encode_j = (now - start_ns) * self._compute_w / NS_PER_S
         self._encoding = False
         if rung.point.mode is Mode.LOCAL:
             frame.answered_ns = now
@@ -178,7 +177,7 @@ class Client:
         else:
             frame.payload_bytes = rung.payload_bytes
             self._outstanding[frame.frame] = frame
-            ready_ns = self.ledger.radio.wake(now)
+            ready_ns = self._radio.wake(now)
             if ready_ns > now:
                 self._env.timeout(ready_ns - now, value).callbacks.append(self._promoted)
             else:
@@ -217,7 +216,7 @@ class Client:
             share = (self._end_ns - start_ns) / (end_ns - start_ns)
             end_ns = self._end_ns
             up_bytes, down_bytes = round(up_bytes * share), round(down_bytes * share)
-        return self.ledger.radio.use(start_ns, end_ns, up_bytes, down_bytes)
+        return self._radio.use(start_ns, end_ns, up_bytes, down_bytes)
 
     def _decoded(self, job: Job) -> None:
         frame = job.frame

@@ -1,0 +1,48 @@
+"""The commands. Each module registers its own; nothing heavy is imported before one runs."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import typer
+
+from testbed.cli import check, look, report, run, trace
+from testbed.errors import TestbedError
+
+app = typer.Typer(
+    name="testbed",
+    help="Compare policies for adaptive split object detection over real radio links.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for module in (run, check, report, look):
+    module.register(app)
+app.add_typer(trace.app, name="trace")
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code.
+
+    0 success, 1 a claim or check failed, 2 bad input, 3 the machine lacks something,
+    130 interrupted. Somebody's mistake is a line on standard error, never a traceback.
+    """
+    try:
+        code = app(standalone_mode=False)
+    except TestbedError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)  # noqa: T201
+        code = 130
+    except BrokenPipeError:  # whoever read our output has seen enough
+        sys.stderr.close()
+        code = 0
+    sys.exit(code)
