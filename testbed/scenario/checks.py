@@ -1,0 +1,83 @@
+"""Rules between keys, which no single key can keep."""
+
+from __future__ import annotations
+
+from testbed.errors import did_you_mean
+from testbed.model import NS_PER_S
+from testbed.scenario.resolve import Resolver
+from testbed.scenario.schema import (
+    BEST_FIXED,
+    Count,
+    Name,
+    Positive,
+    SourceSpec,
+    client_names,
+    to_ns,
+)
+from testbed.scenario.source import KeyPath
+
+
+def check(resolver: Resolver) -> None:
+    """Report every broken rule whose keys are sound in themselves."""
+    groups: list[KeyPath] = [
+        ("clients", i) for i, _ in enumerate(resolver.source.get(("clients",)) or [])
+    ]
+    _client_names_differ(resolver, groups)
+    for group in groups:
+        _something_is_captured(resolver, (*group, "source"))
+    _claims_name_policies(resolver)
+
+
+def _client_names_differ(resolver: Resolver, groups: list[KeyPath]) -> None:
+    taken: dict[str, str] = {}
+    for group in groups:
+        name = resolver.sound(Name, (*group, "name"))
+        count = resolver.sound(Count, (*group, "count")) or 1
+        if name is None:
+            continue
+        for client in client_names(name, min(count, 10_000)):
+            if client in taken:
+                message = f"there is a client '{client}' already, of group '{taken[client]}'"
+                resolver.report((*group, "name"), message)
+                break
+        taken |= dict.fromkeys(client_names(name, min(count, 10_000)), name)
+
+
+def _something_is_captured(resolver: Resolver, path: KeyPath) -> None:
+    duration_s = resolver.sound(Positive, ("duration_s",))
+    camera = resolver.sound(SourceSpec, path)
+    if duration_s is None or camera is None:
+        return
+    if camera.phase_ns is None:
+        if duration_s * camera.fps < 1:
+            message = f"captures less than one frame in the {duration_s:g} s of a run"
+            resolver.report((*path, "fps"), message)
+    elif camera.phase_ns >= to_ns(duration_s, NS_PER_S):
+        message = f"the first capture would be after the end of the run, {duration_s:g} s"
+        resolver.report((*path, "phase"), message)
+
+
+def _claims_name_policies(resolver: Resolver) -> None:
+    source = resolver.source
+    policies = source.get(("policies",))
+    if not isinstance(policies, dict):
+        return
+    kinds = {p.get("kind") for p in policies.values() if isinstance(p, dict)}
+    if BEST_FIXED in policies:
+        message = "is what claims call the best policy of kind 'fixed'; choose another name"
+        resolver.report(("policies", BEST_FIXED), message)
+    for i, _ in enumerate(source.get(("claims",)) or []):
+        better = resolver.sound(str, ("claims", i, "better"))
+        than = resolver.sound(str, ("claims", i, "than"))
+        for key, name, known in (
+            ("better", better, list(policies)),
+            ("than", than, [*policies, BEST_FIXED]),
+        ):
+            if name is not None and name not in known:
+                hint = did_you_mean(name, known)
+                resolver.report(("claims", i, key), f"no policy '{name}'{hint}")
+        if than == BEST_FIXED and "fixed" not in kinds:
+            message = "there is no policy of kind 'fixed' to be better than"
+            resolver.report(("claims", i, "than"), message)
+        if better is not None and better == than:
+            resolver.report(("claims", i, "than"), "is the same policy; name another one")

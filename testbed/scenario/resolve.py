@@ -1,0 +1,226 @@
+"""Looks up everything a scenario names: profiles, detectors, traces, parts.
+
+Works on whatever is sound, so that one wrong key does not hide what is wrong with the others.
+Names become canonical on the way: what the catalogue has by its name there, a file of the user's
+by its absolute path; parts that keep a checksum of a file get it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from testbed import catalog, traces
+from testbed.catalog import Shelf
+from testbed.detectors import published
+from testbed.devices import profile
+from testbed.errors import InputErrors, Problem, TestbedError, TraceError
+from testbed.model import Ladder
+from testbed.parts import CatalogFile, Nested, PartRefused, PartSpec, make, markers
+from testbed.scenario import ladder
+from testbed.scenario.schema import LadderSpec
+from testbed.scenario.source import KeyPath, Source
+
+if TYPE_CHECKING:
+    from testbed.detectors.published import DetectorTable
+    from testbed.devices.profile import DeviceProfile, RadioProfile, ServerProfile
+    from testbed.traces.trace import Trace
+
+
+class _Profile(Protocol):
+    @property
+    def sha256(self) -> str: ...
+
+
+T = TypeVar("T", bound=_Profile)
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """What a group of clients is made of, once everything it names has been found."""
+
+    device: DeviceProfile
+    radio: RadioProfile
+    detector: DetectorTable
+    ladder: Ladder
+
+
+@dataclass
+class Resolver:
+    """Looks up names and collects what is wrong.
+
+    Attributes:
+        source: The scenario; names in its data become canonical.
+        problems: Everything wrong so far.
+        files: From the name of everything looked up to its sha256.
+        hashes: From the key path of a name to the sha256 of what it names.
+        traces: From the key path of a trace's name to the trace.
+    """
+
+    source: Source
+    problems: list[Problem] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+    hashes: dict[KeyPath, str] = field(default_factory=dict)
+    traces: dict[KeyPath, Trace] = field(default_factory=dict)
+
+    def report(self, path: KeyPath, message: str) -> None:
+        """Note a problem with `path`."""
+        self.problems.append(self.source.problem(path, message))
+
+    def sound(self, annotation: Any, path: KeyPath) -> Any:
+        """Return what stands at `path` if it fits `annotation`, else None; reports nothing."""
+        value = self.source.get(path)
+        try:
+            return TypeAdapter(annotation).validate_python(value)
+        except ValidationError:
+            return None
+
+    def server(self, path: KeyPath) -> ServerProfile | None:
+        """Return the server profile that `path` names, or None after reporting why not."""
+        return self._profile(path, "devices/servers", profile.load_server)
+
+    def equipment(self, path: KeyPath, server: ServerProfile | None) -> Equipment | None:
+        """Return what the clients at `path` are made of, or None after reporting why not."""
+        device = self._profile((*path, "device"), "devices/devices", profile.load_device)
+        radio = self._profile((*path, "radio"), "devices/radios", profile.load_radio)
+        detector = self._detector((*path, "detector"))
+        below = (*path, "ladder")
+        spec = LadderSpec() if self.source.get(below) is None else self.sound(LadderSpec, below)
+        if detector is None or spec is None:
+            return None
+        for key, message in ladder.faults(spec, detector):
+            self.report((*below, *key), message)
+            device = None
+        if device is None or radio is None:
+            return None
+        rungs = ladder.build(spec, detector, device, server)
+        return Equipment(device, radio, detector, rungs)
+
+    def part(self, path: KeyPath, marker: Nested) -> Any:
+        """Return a new part from what stands at `path`, or None after reporting why not.
+
+        What pydantic has to say about it is not reported here.
+        """
+        before = len(self.problems)
+        self._part_files(path, marker)
+        spec = self.sound(Annotated[PartSpec, marker], path)
+        if spec is None or len(self.problems) > before:
+            return None
+        try:
+            return make(marker.registry, spec)
+        except PartRefused as error:
+            self.report((*path, *error.path), error.message)
+        return None
+
+    def policy(self, path: KeyPath, marker: Nested, ladders: dict[str, Ladder]) -> None:
+        """Report what is wrong with a policy, in itself and on the ladder of each client."""
+        policy = self.part(path, marker)
+        if policy is None:
+            return
+        said: dict[str, list[str]] = {}
+        for client, rungs in ladders.items():
+            try:
+                policy.check(rungs)
+            except ValueError as error:
+                said.setdefault(str(error), []).append(client)
+        for message, clients in said.items():
+            whose = "" if len(clients) == len(ladders) else f"for {', '.join(clients)}: "
+            self.report(path, whose + message)
+
+    def _detector(self, path: KeyPath) -> DetectorTable | None:
+        name = self.sound(str, path)
+        if name is None:
+            return None
+        try:
+            found = published.load(name)
+        except TestbedError as error:
+            self.report(path, str(error))
+            return None
+        self.files[found.name] = self.hashes[path] = found.sha256
+        return found
+
+    def _profile(self, path: KeyPath, shelf: Shelf, load: Callable[[Path], T]) -> T | None:
+        file = self._find(path, shelf)
+        if file is None:
+            return None
+        try:
+            found = load(file)
+        except InputErrors as error:
+            self.problems += error.problems
+            return None
+        self._note(path, shelf, file, found.sha256)
+        return found
+
+    def _part_files(self, path: KeyPath, marker: Nested) -> None:
+        """Resolve the files that a part, and those inside it, name."""
+        data = self.source.get(path)
+        kind = data.get("kind") if isinstance(data, dict) else None
+        try:
+            model = marker.model(str(kind))
+        except (TestbedError, ImportError):
+            return
+        for name, item in markers(model):
+            if isinstance(item, Nested):
+                self._part_files((*path, name), item)
+            elif data.get(name) is not None:
+                self._part_file((*path, name), item, model)
+
+    def _part_file(self, path: KeyPath, marker: CatalogFile, model: type[PartSpec]) -> None:
+        file = self._find(path, marker.shelf)
+        if file is None:
+            return
+        if marker.shelf == "traces":
+            try:
+                trace = traces.read_cached(file)
+            except TraceError as error:
+                self.report(path, str(error))
+                return
+            if trace.kind not in ("opportunities", "rate"):
+                what = f"'{self.source.get(path)}' holds delays, not what a channel can carry"
+                self.report(path, what)
+                return
+            self.traces[path] = trace
+            digest = trace.sha256
+        else:
+            digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        self._note(path, marker.shelf, file, digest)
+        if marker.checksum not in model.model_fields:
+            return
+        check = (*path[:-1], marker.checksum)
+        wanted = self.source.get(check)
+        if wanted is not None and wanted != digest:
+            self.report(
+                check,
+                f"{file} has changed since this was written: its sha256 is {digest}; "
+                f"restore the file, or remove `{marker.checksum}` to accept it as it is",
+            )
+            return
+        self.source.put(check, digest)
+        self.hashes[check] = digest
+
+    def _find(self, path: KeyPath, shelf: Shelf) -> Path | None:
+        name = self.sound(str, path)
+        if name is None:
+            return None
+        try:
+            file = catalog.find(shelf, name, beside=self.source.folder)
+        except TestbedError as error:
+            self.report(path, str(error))
+            return None
+        if file.is_dir():
+            self.report(path, f"'{name}' is a folder; a file is needed")
+            return None
+        return file
+
+    def _note(self, path: KeyPath, shelf: Shelf, file: Path, digest: str) -> None:
+        """Remember a file that was found, and put its canonical name into the data."""
+        name = catalog.name_of(shelf, file)
+        own = str(file.resolve())
+        self.files[f"{shelf}/{name}" if name else own] = digest
+        self.hashes[path] = digest
+        self.source.put(path, name or own)

@@ -1,0 +1,69 @@
+"""What a reader of the results should know about a scenario that is not wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from testbed.model import NS_PER_MS, NS_PER_S, Ladder, Mode
+from testbed.scenario.schema import ClientSpec, ScenarioSpec
+from testbed.scenario.source import KeyPath, dotted
+
+if TYPE_CHECKING:
+    from testbed.traces.trace import Trace
+
+_MEANT = {"uplink": "up", "downlink": "down"}
+
+
+def warnings_of(
+    spec: ScenarioSpec, ladders: Mapping[str, Ladder], traces: Mapping[KeyPath, Trace]
+) -> Iterator[str]:
+    """Yield one sentence for each thing, beginning with the key path it is about.
+
+    Args:
+        spec: The scenario.
+        ladders: Of each group of clients, by its name.
+        traces: From the key path of each trace's name to the trace.
+    """
+    if len(spec.seeds) == 1:
+        yield "seeds: one seed gives no confidence intervals"
+    for path, trace in traces.items():
+        yield from _trace(spec, path, trace)
+    for i, client in enumerate(spec.clients):
+        yield from _client(spec, f"clients.{i}", client, ladders[client.name])
+
+
+def _trace(spec: ScenarioSpec, path: KeyPath, trace: Trace) -> Iterator[str]:
+    where = dotted(path)
+    for note in trace.notes:
+        yield f"{where}: {note}"
+    meant = _MEANT[str(path[1])]
+    if trace.direction not in (None, meant):
+        yield f"{where}: a trace of the direction '{trace.direction}' is used as {path[1]}"
+    if trace.measures == "goodput":
+        yield f"{where}: holds the goodput of a connection, a lower bound of the capacity"
+    if trace.period_ns < spec.duration_ns:
+        yield (
+            f"{where}: lasts {trace.period_ns / NS_PER_S:g} s and repeats "
+            f"within the {spec.duration_s:g} s of a run"
+        )
+
+
+def _client(spec: ScenarioSpec, where: str, client: ClientSpec, ladder: Ladder) -> Iterator[str]:
+    busy = [rung for rung in ladder if rung.point.mode is not Mode.SKIP]
+    fastest = min(rung.encode_ns for rung in busy)
+    if fastest * client.source.fps > NS_PER_S:
+        yield (
+            f"{where}.source.fps: the encoder needs {fastest / NS_PER_MS:.0f} ms for a frame, so "
+            f"at {client.source.fps:g} frames a second some are always dropped or skipped"
+        )
+    delays = spec.network.uplink.delay_ns + spec.network.downlink.delay_ns
+    least = min(
+        rung.encode_ns + (0 if rung.point.mode is Mode.LOCAL else rung.decode_ns + delays)
+        for rung in busy
+    )
+    if least > spec.deadline_ns:
+        yield (
+            f"{where}: encoding, propagation and decoding alone take {least / NS_PER_MS:.0f} ms, "
+            f"so no answer can meet the deadline of {spec.deadline_ms:g} ms"
+        )
