@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-import click
 import typer
 
 from testbed.cli import check, look, report, run, trace
@@ -36,10 +35,13 @@ def main() -> None:
     except TestbedError as error:
         print(error, file=sys.stderr)  # noqa: T201
         code = error.exit_code
-    except click.ClickException as error:
-        error.show()
+    except typer.TyperException as error:
+        if hasattr(error, "show"):  # a slip on the command line: the usage, and what is wrong
+            error.show()
+        else:
+            print(error, file=sys.stderr)  # noqa: T201
         code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)  # noqa: T201
         code = 130
     except BrokenPipeError:  # whoever read our output has seen enough
