@@ -19,9 +19,7 @@ from testbed.scenario.source import KeyPath
 
 def check(resolver: Resolver) -> None:
     """Report every broken rule whose keys are sound in themselves."""
-    groups: list[KeyPath] = [
-        ("clients", i) for i, _ in enumerate(resolver.source.get(("clients",)) or [])
-    ]
+    groups = resolver.source.children(("clients",))
     _client_names_differ(resolver, groups)
     for group in groups:
         _something_is_captured(resolver, (*group, "source"))
@@ -35,12 +33,13 @@ def _client_names_differ(resolver: Resolver, groups: list[KeyPath]) -> None:
         count = resolver.sound(Count, (*group, "count")) or 1
         if name is None:
             continue
-        for client in client_names(name, min(count, 10_000)):
+        names = client_names(name, count)
+        for client in names:
             if client in taken:
                 message = f"there is a client '{client}' already, of group '{taken[client]}'"
                 resolver.report((*group, "name"), message)
                 break
-        taken |= dict.fromkeys(client_names(name, min(count, 10_000)), name)
+        taken |= dict.fromkeys(names, name)
 
 
 def _something_is_captured(resolver: Resolver, path: KeyPath) -> None:
@@ -66,18 +65,18 @@ def _claims_name_policies(resolver: Resolver) -> None:
     if BEST_FIXED in policies:
         message = "is what claims call the best policy of kind 'fixed'; choose another name"
         resolver.report(("policies", BEST_FIXED), message)
-    for i, _ in enumerate(source.get(("claims",)) or []):
-        better = resolver.sound(str, ("claims", i, "better"))
-        than = resolver.sound(str, ("claims", i, "than"))
+    for claim in source.children(("claims",)):
+        better = resolver.sound(str, (*claim, "better"))
+        than = resolver.sound(str, (*claim, "than"))
         for key, name, known in (
             ("better", better, list(policies)),
             ("than", than, [*policies, BEST_FIXED]),
         ):
             if name is not None and name not in known:
                 hint = did_you_mean(name, known)
-                resolver.report(("claims", i, key), f"no policy '{name}'{hint}")
+                resolver.report((*claim, key), f"no policy '{name}'{hint}")
         if than == BEST_FIXED and "fixed" not in kinds:
             message = "there is no policy of kind 'fixed' to be better than"
-            resolver.report(("claims", i, "than"), message)
+            resolver.report((*claim, "than"), message)
         if better is not None and better == than:
-            resolver.report(("claims", i, "than"), "is the same policy; name another one")
+            resolver.report((*claim, "than"), "is the same policy; name another one")

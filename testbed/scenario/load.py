@@ -180,12 +180,12 @@ def _resolve(resolver: Resolver) -> tuple[ServerProfile | None, list[Equipment]]
         resolver.part(("network", key), _NETWORK_PARTS[key])
     equipment: list[Equipment] = []
     ladders: dict[str, Ladder] = {}
-    for i, _ in enumerate(resolver.source.get(("clients",)) or []):
-        if found := resolver.equipment(("clients", i), server):
+    for group in resolver.source.children(("clients",)):
+        if found := resolver.equipment(group, server):
             equipment.append(found)
-            ladders[resolver.source.get(("clients", i, "name"))] = found.ladder
-    for name in resolver.source.get(("policies",)) or {}:
-        resolver.policy(("policies", name), Nested("policy", PolicySpec), ladders)
+            ladders[str(resolver.source.get((*group, "name")))] = found.ladder
+    for policy in resolver.source.children(("policies",)):
+        resolver.policy(policy, Nested("policy", PolicySpec), ladders)
     return server, equipment
 
 

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from testbed.errors import Problem, TestbedError, did_you_mean
 from testbed.parts import PART_SCHEMA, Nested, PartSpec
 from testbed.scenario.source import KeyPath, Source
-from testbed.scenario.units import Hint, hint, number_in
+from testbed.scenario.units import Hint, hint, value_for
 
 # Errors that pydantic adds because something else is wrong already.
 _CONSEQUENCES = {"too_short", "too_long"}
@@ -39,7 +39,7 @@ def translate(error: ValidationError, model: type[BaseModel], source: Source) ->
         elif _deeper(found, item):
             continue
         elif item.type in ("plain", "part_type", "part_kind", "value_error"):
-            message = item.message
+            message = item.message.removeprefix("Value error, ")
         else:
             message = _misfit(item, model, source.data)
         problems.setdefault(path, source.problem(path, message))
@@ -107,12 +107,9 @@ def _misfit(item: _Finding, model: type[BaseModel], data: Any) -> str:
     schema = _schema(annotation)
     what = f"must be {allowed(schema)}, not {_shown(item.value)}"
     numeric = any(s.get("type") in ("number", "integer") for s in _alternatives(schema))
-    if numeric and isinstance(item.value, str):
-        number = number_in(item.value)
-        if number is not None:
-            plain, unit = number
-            what += f"; write {plain}" + ("" if not unit else ", as the unit is in the key")
-            what += "" if unit else " without quotes"
+    if numeric and isinstance(item.value, str) and item.path:
+        meant = value_for(str(item.path[-1]), item.value)
+        return what if meant is None else f"{what}; write {meant}"
     return what
 
 
@@ -135,7 +132,11 @@ def _shown(value: Any) -> str:
 
 def allowed(schema: dict[str, Any]) -> str:
     """Say what a fragment of JSON Schema allows: `a number above 0`, `'oldest' or 'newest'`."""
-    return " or ".join(dict.fromkeys(_phrase(s) for s in _alternatives(schema)))
+    return _joined(list(dict.fromkeys(_phrase(s) for s in _alternatives(schema))))
+
+
+def _joined(words: list[str]) -> str:
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _alternatives(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -151,7 +152,7 @@ def _phrase(schema: dict[str, Any]) -> str:
         return f"a {schema[PART_SCHEMA].registry.kind}"
     for listed in ([schema["const"]] if "const" in schema else [], schema.get("enum", [])):
         if listed:
-            return " or ".join(f"'{v}'" if isinstance(v, str) else str(v) for v in listed)
+            return _joined([f"'{v}'" if isinstance(v, str) else str(v) for v in listed])
     kind = schema.get("type")
     if kind in ("number", "integer"):
         return ("a number" if kind == "number" else "a whole number") + _range(schema)
@@ -173,16 +174,16 @@ def _range(schema: dict[str, Any]) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     if low is not None and high is not None:
-        return f" from {low:g} to {high:g}"
+        return f" from {low:.15g} to {high:.15g}"
     bounds = []
     if above is not None:
-        bounds.append(f"above {above:g}")
+        bounds.append(f"above {above:.15g}")
     if low is not None:
-        bounds.append(f"of {low:g} or more")
+        bounds.append(f"from {low:.15g} up")
     if high is not None:
-        bounds.append(f"of at most {high:g}")
-    if below is not None and below < 2**53:
-        bounds.append(f"below {below:g}")
+        bounds.append(f"up to {high:.15g}")
+    if below is not None:
+        bounds.append(f"below {below:.15g}")
     return " " + " and ".join(bounds) if bounds else ""
 
 

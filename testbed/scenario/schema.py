@@ -24,6 +24,9 @@ BEST_FIXED = "best-fixed"
 """What a claim calls the best policy of kind `fixed` in hindsight."""
 
 
+METRICS_WITH_A_BETTER = [name for name, metric in METRICS.items() if metric.better is not None]
+
+
 def to_ns(value: float, ns_per_unit: int) -> int:
     """Return a duration in nanoseconds, halves to even, as exact as the text it was written in."""
     exact = Decimal(str(value)) * ns_per_unit
@@ -45,9 +48,9 @@ def _name(value: str) -> str:
 
 
 def _metric(value: str) -> str:
-    known = [name for name, metric in METRICS.items() if metric.better is not None]
-    if value not in known:
-        message = f"no metric '{value}' to be better in{did_you_mean(value, known, limit=60)}"
+    if value not in METRICS_WITH_A_BETTER:
+        hint = did_you_mean(value, METRICS_WITH_A_BETTER, limit=len(METRICS_WITH_A_BETTER))
+        message = f"no metric '{value}' in which a policy can be better{hint}"
         raise PydanticCustomError("plain", "{message}", {"message": message})
     return value
 
@@ -55,7 +58,7 @@ def _metric(value: str) -> str:
 def _unique(values: Sequence[Any]) -> Sequence[Any]:
     twice = sorted({str(v) for v in values if values.count(v) > 1})
     if twice:
-        message = f"{', '.join(twice)}: more than once in the list; keep one"
+        message = f"{', '.join(twice)}: there more than once; keep one"
         raise PydanticCustomError("plain", "{message}", {"message": message})
     return values
 
@@ -66,7 +69,8 @@ def _lasts(value: float) -> float:
     return value
 
 
-_LIST = (Strict(False), AfterValidator(_unique))  # YAML has lists where we keep tuples
+# YAML has lists where we keep tuples.
+_LIST = (Strict(False), AfterValidator(_unique), Field(json_schema_extra={"uniqueItems": True}))
 
 Name = Annotated[
     str,
@@ -76,7 +80,7 @@ Name = Annotated[
 Width = Annotated[float, Field(gt=0, le=1)]
 Bits = Annotated[int, Field(ge=1, le=16)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10_000)]
 Positive = Annotated[float, Field(gt=0), AfterValidator(_lasts)]
 
 
@@ -257,7 +261,9 @@ class ClientSpec(Keys):
 class ClaimSpec(Keys):
     """Something the results must show; a claim that fails makes the run end with exit code 1."""
 
-    metric: Annotated[str, AfterValidator(_metric)] = Field(description="What is compared.")
+    metric: Annotated[str, AfterValidator(_metric)] = Field(
+        description="What is compared.", json_schema_extra={"enum": list(METRICS_WITH_A_BETTER)}
+    )
     better: Name = Field(description="The policy that must be better.")
     than: Name = Field(
         description=f"The policy it is compared with, or `{BEST_FIXED}`: the best of kind `fixed`."
@@ -286,7 +292,9 @@ class ScenarioSpec(Keys):
         min_length=1, description="Groups of equal clients."
     )
     policies: dict[Name, Annotated[PolicySpec, Nested("policy", PolicySpec)]] = Field(
-        min_length=1, description="What is compared: a name of yours, and a policy."
+        min_length=1,
+        description="What is compared: a name of yours, and a policy.",
+        json_schema_extra={"additionalProperties": False},
     )
     claims: Annotated[tuple[ClaimSpec, ...], Strict(False)] = Field(
         (), description="What the results must show."

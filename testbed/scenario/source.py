@@ -69,6 +69,14 @@ class Source:
                 return None
         return data
 
+    def children(self, path: KeyPath) -> list[KeyPath]:
+        """Return the paths of what a list or a mapping holds; none if it is neither."""
+        here = self.get(path)
+        keys = (
+            here if isinstance(here, dict) else range(len(here)) if isinstance(here, list) else ()
+        )
+        return [(*path, key) for key in keys]
+
     def put(self, path: KeyPath, value: Any) -> None:
         """Set the last key of `path` in the mapping or list that the others lead to."""
         self.get(path[:-1])[path[-1]] = value

@@ -43,10 +43,18 @@ class Hint:
     value: str
 
 
-def number_in(text: str) -> tuple[str, str] | None:
-    """Return number and unit of a text such as `25ms`; None if it is nothing of the kind."""
-    match = _NUMBER.fullmatch(text)
-    return (match[1], match[2]) if match else None
+def value_for(key: str, text: str) -> str | None:
+    """Return what to write at `key` for a text such as `25ms`; None if it is nothing of the kind.
+
+    The number is converted to the unit of the key: `0.2s` at `deadline_ms` gives `200`.
+    """
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        return None
+    _, unit = _split(key)
+    if found[2] and unit:
+        return _convert(text, None, unit)
+    return None if found[2] else found[1]
 
 
 def hint(key: str, value: Any, known: Iterable[str]) -> Hint | None:
@@ -77,10 +85,10 @@ def _split(key: str) -> tuple[str, str | None]:
 def _convert(value: Any, unit: str | None, wanted: str) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    found = number_in(str(value))
+    found = _NUMBER.fullmatch(str(value))
     if found is None:
         return None
-    number, written = found
+    number, written = found.groups()
     unit = _WORDS.get(written.lower(), written.lower()) or unit or wanted
     for quantity in _QUANTITIES:
         if unit in quantity and wanted in quantity:

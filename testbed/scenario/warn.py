@@ -50,6 +50,8 @@ def _trace(spec: ScenarioSpec, path: KeyPath, trace: Trace) -> Iterator[str]:
 
 
 def _client(spec: ScenarioSpec, where: str, client: ClientSpec, ladder: Ladder) -> Iterator[str]:
+    if client.source.dataset is not None:
+        yield f"{where}.source.dataset: has no effect, because a published table has no pictures"
     busy = [rung for rung in ladder if rung.point.mode is not Mode.SKIP]
     fastest = min(rung.encode_ns for rung in busy)
     if fastest * client.source.fps > NS_PER_S:
