@@ -175,6 +175,13 @@ def client_run(policy: str, seed: int, index: int, seconds: int) -> tuple[list, 
     return rows, energy
 
 
+def rung(width: float, accuracy: float, **more) -> dict:
+    """Return an operating point as the provenance lists it."""
+    point = {"width": width, "bits": 8, "mode": "split", "accuracy": accuracy, "payload_bytes": 0}
+    point |= {"encode_ms": 40.0, "encode_j": 0.15, "decode_ms": 11.0, "dominated_by": None}
+    return point | more
+
+
 def sample_run(
     *,
     policies: dict[str, dict] | None = None,
@@ -198,26 +205,12 @@ def sample_run(
                 energy += joules
     names = [f"camera-{i}" for i in range(clients)]
     ladder = [
-        {
-            "width": width, "bits": 8, "codec": "raw", "mode": "split",
-            "payload_bytes": PAYLOAD[width], "accuracy": accuracy,
-            "encode_ns": int((30 + 12 * width) * MS),
-            "encode_j": 0.126 + 0.05 * width, "decode_ns": int((9 + 3 * width) * MS),
-            "device_mac": int(2.27e9 + 0.34e9 * width), "server_mac": int(8e9),
-        }
+        rung(width, accuracy, payload_bytes=PAYLOAD[width], encode_ms=30 + 12 * width)
         for width, accuracy in WIDTHS.items()
-    ] + [
-        {
-            "width": 1.0, "bits": 0, "codec": "raw", "mode": "local", "payload_bytes": 0,
-            "accuracy": 0.301, "encode_ns": 170 * MS, "encode_j": 0.9, "decode_ns": 0,
-            "device_mac": int(6e9), "server_mac": 0,
-        },
-        {
-            "width": 0.0, "bits": 0, "codec": "raw", "mode": "skip", "payload_bytes": 0,
-            "accuracy": 0.0, "encode_ns": 0, "encode_j": 0.0, "decode_ns": 0, "device_mac": 0,
-            "server_mac": 0,
-        },
-    ]  # fmt: skip
+    ]
+    ladder[3]["dominated_by"] = "α=0.75 8 bit"
+    ladder.append(rung(1.0, 0.301, mode="local", bits=0, encode_ms=170.0, encode_j=0.9))
+    ladder.append(rung(0.0, 0.0, mode="skip", bits=0, encode_ms=0.0, encode_j=0.0))
     scenario = {
         "schema": 1,
         "name": name,
@@ -254,7 +247,22 @@ def sample_run(
         ],
     }  # fmt: skip
     provenance = {
+        "schema": 1,
+        "engine": "simulate",
+        "digest": "ab12cd34",
         "seeds": list(seeds),
+        "files": {"traces/lte/drive-a.up": "5f" * 32, "devices/raspberry-pi-5": "0c" * 32},
+        "versions": {"split-testbed": "0.1.0", "python": "3.11.2", "numpy": "2.4.6"},
+        "figures": [
+            {
+                "profile": "radio lte-2021", "key": "transmit_w", "value": 2.1,
+                "kind": "published", "source": "Table 3 of a <paper> & its \"supplement\"",
+            },
+            {
+                "profile": "device raspberry-pi-5", "key": "mac_per_s", "value": 6.1e9,
+                "kind": "assumed", "source": "between the published figures of its neighbours",
+            },
+        ],
         "ladders": dict.fromkeys(names, ladder),
         "capacity_mbps": {
             client: {
@@ -267,16 +275,9 @@ def sample_run(
             "mAP is the published table's frame-weighted mean, not measured on the frames shown",
             "the trace lte/drive-a.up is synthetic",
         ],
-        "figures": [
-            {"what": "encoder rate of raspberry-pi-5", "value": 6.1, "unit": "GMAC/s",
-             "kind": "assumed", "source": "between the published figures for Pi 4 and Pi 5"},
-            {"what": "transmit power of lte-2021", "value": 2.1, "unit": "W", "kind": "published",
-             "source": "a <paper> & its \"table\" 3"},
-        ],
-        "checksums": {"trace lte/drive-a.up": "5f" * 32, "scenario": "ab" * 32},
-        "versions": {"split-testbed": "0.1.0", "python": "3.11.2", "numpy": "2.4.6"},
     }  # fmt: skip
     return SimpleNamespace(
+        folder=None,
         frames=typed(rows),
         energy=spans(energy),
         scenario=scenario,

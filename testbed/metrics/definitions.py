@@ -55,21 +55,19 @@ class Metric:
 
 
 def _table() -> dict[str, Metric]:
-    fates: dict[Fate, tuple[str, Literal["higher", "lower"] | None]] = {
-        Fate.ON_TIME: ("answered by the server within the deadline", "higher"),
-        Fate.LATE: ("answered by the server after the deadline", "lower"),
-        Fate.SKIPPED: ("the policy chose not to process", None),
-        Fate.DROPPED_QUEUE: ("refused by a full queue", "lower"),
-        Fate.DROPPED_DEADLINE: ("given up because their deadline had passed", "lower"),
-        Fate.LOST: ("lost on the link", "lower"),
-        Fate.LOCAL: ("answered by the device itself", None),
-        Fate.UNFINISHED: ("still under way when the run ended", "lower"),
+    fates: dict[Fate, tuple[str, str, Literal["higher", "lower"] | None]] = {
+        Fate.ON_TIME: ("on time", "answered by the server within the deadline", "higher"),
+        Fate.LATE: ("late", "answered by the server after the deadline", "lower"),
+        Fate.SKIPPED: ("skipped", "the policy chose not to process", None),
+        Fate.DROPPED_QUEUE: ("queue full", "refused by a full queue", "lower"),
+        Fate.DROPPED_DEADLINE: ("given up", "given up because their deadline had passed", "lower"),
+        Fate.LOST: ("lost", "lost on the link", "lower"),
+        Fate.LOCAL: ("local", "answered by the device itself", None),
+        Fate.UNFINISHED: ("unfinished", "still under way when the run ended", "lower"),
     }
     table = {"captured": Metric("captured", "frames", "frames the cameras captured")}
-    for fate, (meaning, better) in fates.items():
-        table[fate.value] = Metric(
-            fate.value.replace("_", " "), "frames", f"captured frames {meaning}", better
-        )
+    for fate, (label, meaning, better) in fates.items():
+        table[fate.value] = Metric(label, "frames", f"captured frames {meaning}", better)
     table["deadline_miss_rate"] = Metric(
         "deadline misses",
         "1",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from testbed import compare
 from testbed.metrics import METRICS, Interval, Metric, interval
+from testbed.model import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +85,8 @@ class View:
         self.claims = compare.check_claims(
             run.scenario.get("claims") or [], self.figures, self.kinds
         )
-        self.deadline_ms = compare.deadline_ns_of(run) / 1e6
+        self.deadline_ms = compare.deadline_ns_of(run) / NS_PER_MS
+        self.duration_s = compare.duration_ns_of(run) / NS_PER_S
 
     @property
     def name(self) -> str:
@@ -128,7 +130,9 @@ class View:
         value = float(found["value"]) if found["value"] is not None else math.nan
         if found["low"] is None or found["high"] is None:
             return Cell(shown.show(value), "")
-        return Cell(shown.show(value), f"{shown.show(found['low'])} to {shown.show(found['high'])}")
+        if found["low"] == found["high"]:
+            return Cell(shown.show(value), "±0")
+        return Cell(shown.show(value), f"{shown.show(found['low'])}–{shown.show(found['high'])}")
 
     def frames(self, policy: str) -> pd.DataFrame:
         """Return the rows of one policy."""

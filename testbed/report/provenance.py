@@ -1,0 +1,54 @@
+"""Where the numbers of a run come from, as rows of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from testbed.records import Run
+
+_ORDER = ("assumed", "published", "measured")  # what a sceptic wants to see first
+
+
+def repeat_with(run: Run) -> str:
+    """Return how to get the same bytes again."""
+    version = run.provenance.get("versions", {}).get("split-testbed", "")
+    return (
+        f"To repeat this run, install split-testbed {version} and give the scenario.yaml of "
+        "this folder to the command “testbed run”. The same scenario, files and versions give the "
+        "same bytes on any machine."
+    )
+
+
+def stamp_rows(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield name and value of everything that identifies the run."""
+    stamps = run.provenance
+    if "engine" in stamps:
+        yield "engine", str(stamps["engine"])
+    if "digest" in stamps:
+        yield "digest of the scenario", str(stamps["digest"])
+    yield "seeds", ", ".join(map(str, run.scenario["seeds"]))
+    yield from ((f"sha256 of {name}", str(sha)) for name, sha in stamps.get("files", {}).items())
+    yield from ((f"version of {name}", str(v)) for name, v in stamps.get("versions", {}).items())
+
+
+def figure_rows(run: Run) -> list[tuple[str, str, str, str, str]]:
+    """Return profile, figure, value, kind and source of every figure used, assumed ones first."""
+    rows = [
+        (
+            str(figure["profile"]),
+            str(figure["key"]),
+            _value(figure["value"]),
+            str(figure["kind"]),
+            str(figure["source"]),
+        )
+        for figure in run.provenance.get("figures", [])
+    ]
+    return sorted(rows, key=lambda row: _ORDER.index(row[3]) if row[3] in _ORDER else -1)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return " to ".join(map(_value, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
