@@ -17,7 +17,7 @@ from testbed import catalog, scenario
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-MANUAL = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md")])
+MANUAL = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("[a-z]*/README.md")])
 SCENARIOS = sorted((ROOT / "scenarios").rglob("*.yaml"))
 
 HEAVY = ("torch", "pandas", "scipy", "pyarrow", "plotly", "simpy", "matplotlib", "ruamel.yaml")
