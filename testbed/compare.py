@@ -48,6 +48,8 @@ BEST_FIXED = "best-fixed"
 Kinds = Mapping[str, str]
 """policy -> its kind."""
 
+_NOT_ADAPTIVE = ("fixed", "random")
+
 
 def summary(run: Run) -> dict[str, Any]:
     """Return the content of `summary.json`: metrics, comparison and claims of one run."""
@@ -146,28 +148,47 @@ def paired(
 
 
 def verdicts(figures: Figures, kinds: Kinds, metric: str = PRIMARY) -> list[str]:
-    """Return one sentence per adaptive policy against the best static one, best policy first.
+    """Return one sentence per policy that is not static against the best static one.
 
-    Never empty: without an adaptive or a static policy the one sentence says what there is.
+    The best adaptive policy comes first; those of kind `random`, which adapt to nothing, come last.
+    Never empty: without two sides to compare, the one sentence says what there is.
     """
     sign = -1 if _direction(metric) == "higher" else 1
     label = METRICS[metric].label
     known = [p for p in figures if not math.isnan(_mean(figures[p], metric))]
     if not known:
         return [f"No policy has a defined {label}, so none can be called better."]
-    adaptive = [p for p in known if kinds.get(p) != "fixed"]
-    adaptive.sort(key=lambda p: (sign * _mean(figures[p], metric), p))
+    moving = [p for p in known if kinds.get(p) != "fixed"]
+    moving.sort(key=lambda p: (kinds.get(p) in _NOT_ADAPTIVE, sign * _mean(figures[p], metric), p))
     best = best_fixed(figures, kinds, metric)
     if best is None:
-        value = _shown(figures[adaptive[0]], metric)
-        return [f"{adaptive[0]} has the best {label}, {value}; no static policy was run beside it."]
-    if not adaptive:
+        value = _shown(figures[moving[0]], metric)
+        return [f"{moving[0]} has the best {label}, {value}; no static policy was run beside it."]
+    if not moving:
         value = _shown(figures[best], metric)
         return [f"{best} is the best of the static policies: {label} {value}; nothing adapts."]
-    hindsight = f" (best of {len(adaptive)} adaptive policies)" if len(adaptive) > 1 else ""
+    adaptive = sum(kinds.get(p) not in _NOT_ADAPTIVE for p in moving)
+    hindsight = f" (best of {adaptive} adaptive policies)" if adaptive > 1 else ""
     return [
-        _sentence(figures, policy, best, metric, hindsight if policy == adaptive[0] else "")
-        for policy in adaptive
+        _sentence(figures, policy, best, metric, "" if place else hindsight)
+        for place, policy in enumerate(moving)
+    ]
+
+
+def between_runs(runs: Mapping[str, Figures]) -> list[dict[str, Any]]:
+    """Return the paired differences of each later run from the first, for policies in both.
+
+    One entry per run, policy and metric of `COMPARED`, with the interval over the seeds that both
+    runs have; `n` is 0 where they share none, since then nothing can be paired.
+    """
+    first, *others = runs
+    return [
+        {"run": other, "against": first, "policy": policy, "metric": metric}
+        | paired(seeds, runs[first][policy], metric)
+        for other in others
+        for policy, seeds in runs[other].items()
+        if policy in runs[first]
+        for metric in COMPARED
     ]
 
 

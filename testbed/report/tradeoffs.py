@@ -27,7 +27,7 @@ _ENERGY = Column("energy per captured frame", "J", "energy_per_frame_j")
 
 _READING = (
     "Up and to the left is better. Whiskers are 95 % intervals over the seeds. Policies share the "
-    "seeds, so whiskers that overlap can hide a difference that the verdict, which is paired, shows."
+    "seeds, so whiskers that overlap can hide a difference that the paired verdict shows."
 )
 
 
