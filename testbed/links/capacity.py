@@ -4,22 +4,24 @@ A curve answers two questions in whole numbers: how much has been offered by an 
 a given amount has been. A transfer's end is found from it by bisection; nothing is stepped.
 
 Amounts are counted in the curve's own unit, `units_per_byte` to a byte, fine enough that sums
-stay exact in 64 bits: bytes for opportunities, millionths of a bit for rates.
+stay exact: bytes for opportunities, millionths of a bit for rates.
 """
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Protocol
 
 import numpy as np
 
-from testbed.traces.trace import Trace
+from testbed.traces.trace import OPPORTUNITY_BYTES, Trace
 
 MICROBITS_PER_BYTE = 8_000_000
 MAX_BPS = 10**12
+_INT64_MAX = 2**63 - 1
 
 
 class Capacity(Protocol):
@@ -30,10 +32,13 @@ class Capacity(Protocol):
         """How many units of this curve make a byte."""
 
     def offered(self, at_ns: int) -> int:
-        """Return the units offered before `at_ns`; those of that very instant are still free."""
+        """Return the units offered up to and at `at_ns`, from 0 at time zero.
+
+        What arrives at `at_ns` comes too late for them.
+        """
 
     def when(self, units: int) -> int:
-        """Return the earliest instant by which `units` > 0 have been offered, in ns."""
+        """Return the earliest instant at which `units` > 0 have been offered, in ns."""
 
 
 class ConstantRate:
@@ -51,7 +56,7 @@ class ConstantRate:
         self.bps = bps
 
     def offered(self, at_ns: int) -> int:
-        """Return microbits offered before `at_ns`."""
+        """Return microbits offered by `at_ns`."""
         return at_ns * self.bps // 1000
 
     def when(self, units: int) -> int:
@@ -74,18 +79,17 @@ class RateSteps:
     def __init__(self, trace: Trace, start_ns: int = 0) -> None:
         assert trace.rates_bps is not None
         starts_us = trace.stamps_ns // 1000
-        self._period_us = int(trace.period_ns) // 1000
-        spans_us = np.diff(np.append(starts_us, self._period_us))
-        offered = np.concatenate([[0], np.cumsum(spans_us * trace.rates_bps)])
+        period_us = int(trace.period_ns) // 1000
         if len(starts_us) == 0 or starts_us[0] != 0:
             raise ValueError("the first stamp of a rate trace must be zero")
-        if offered[-1] <= 0:
+        spans_us = np.diff(np.append(starts_us, period_us))
+        self._offered = _running_total(trace.rates_bps, spans_us)  # at each start, and the end
+        self._total = self._offered[-1]
+        if self._total <= 0:
             raise ValueError("a rate trace must offer something in its period")
         self._starts_ns = array("q", (starts_us * 1000).tobytes())
-        self._rates = array("q", trace.rates_bps.tobytes())
-        self._offered = array("q", offered.astype(np.int64).tobytes())  # at each start, and the end
-        self._period_ns = self._period_us * 1000
-        self._total = self._offered[-1]
+        self._rates = array("q", trace.rates_bps.astype(np.int64).tobytes())
+        self._period_ns = period_us * 1000
         self._start_ns = start_ns % self._period_ns
         self._base = self._from_trace_start(self._start_ns)
 
@@ -96,7 +100,7 @@ class RateSteps:
         return rounds * self._total + self._offered[i] + partial
 
     def offered(self, at_ns: int) -> int:
-        """Return microbits offered before `at_ns`."""
+        """Return microbits offered by `at_ns`."""
         return self._from_trace_start(at_ns + self._start_ns) - self._base
 
     def when(self, units: int) -> int:
@@ -108,12 +112,21 @@ class RateSteps:
         return rounds * self._period_ns + self._starts_ns[i] + waited - self._start_ns
 
 
+def _running_total(rates_bps: np.ndarray, spans_us: np.ndarray) -> Sequence[int]:
+    """Return 0 and the running total of rate times span, microbits, whatever its size."""
+    if float(np.dot(rates_bps.astype(float), spans_us.astype(float))) < _INT64_MAX / 2:
+        return array("q", [0]) + array("q", np.cumsum(rates_bps * spans_us).tobytes())
+    products = map(int.__mul__, rates_bps.tolist(), spans_us.tolist())
+    return list(accumulate(products, initial=0))
+
+
 class Opportunities:
     """Instants at which one packet may leave, repeated with the period of the trace.
 
-    Mahimahi's semantics: an opportunity nobody waits for is lost, one that is used in part goes
-    on with the next byte in the queue, and the period is the last stamp, so that the last
-    opportunity of a round and one at 0 of the next fall on the same instant.
+    The semantics are Mahimahi's (`src/frontend/link_queue.cc`): an opportunity nobody waits for is
+    lost, and so is one at the very instant of an arrival; one that is used in part goes on with
+    the next byte in the queue; the period is the last stamp, so that the last opportunity of a
+    round and one at 0 of the next fall on the same instant, and one at 0 of the first is lost.
 
     Args:
         trace: A trace of kind `opportunities`.
@@ -123,38 +136,41 @@ class Opportunities:
 
     units_per_byte = 1
 
-    def __init__(self, trace: Trace, start_ns: int = 0, opportunity_bytes: int = 1500) -> None:
+    def __init__(
+        self, trace: Trace, start_ns: int = 0, opportunity_bytes: int = OPPORTUNITY_BYTES
+    ) -> None:
         if len(trace.stamps_ns) == 0 or trace.period_ns <= 0:
             raise ValueError("a trace of opportunities needs at least one after time zero")
-        self._stamps = array("q", np.ascontiguousarray(trace.stamps_ns, dtype=np.int64).tobytes())
+        # A view: a million opportunities are held once, however many links replay them.
+        self._stamps = np.ascontiguousarray(trace.stamps_ns, dtype=np.int64).data
+        self._count = len(self._stamps)
         self._period_ns = int(trace.period_ns)
         self._bytes = opportunity_bytes
         self._start_ns = start_ns % self._period_ns
-        self._base = self._before(self._start_ns)
-
-    def _before(self, at_ns: int) -> int:
-        """Count the opportunities before an instant; at 0 there have been none."""
-        if at_ns <= 0:
-            return 0
-        rounds, within = divmod(at_ns - 1, self._period_ns)  # within + 1 in (0, period]
-        return rounds * len(self._stamps) + bisect_left(self._stamps, within + 1)
+        self._base = bisect_right(self._stamps, self._start_ns)
 
     def offered(self, at_ns: int) -> int:
-        """Return bytes offered before `at_ns`."""
-        return (self._before(at_ns + self._start_ns) - self._base) * self._bytes
+        """Return bytes offered by `at_ns`, those of that instant included."""
+        rounds, within = divmod(at_ns + self._start_ns, self._period_ns)
+        passed = rounds * self._count + bisect_right(self._stamps, within)
+        return (passed - self._base) * self._bytes
 
     def when(self, units: int) -> int:
         """Return the instant by which `units` bytes have been offered."""
         index = -(-units // self._bytes) - 1 + self._base
-        rounds, within = divmod(index, len(self._stamps))
+        rounds, within = divmod(index, self._count)
         return rounds * self._period_ns + self._stamps[within] - self._start_ns
 
 
-def of_trace(trace: Trace, start_ns: int = 0, opportunity_bytes: int = 1500) -> Capacity:
+def of_trace(
+    trace: Trace, start_ns: int = 0, opportunity_bytes: int = OPPORTUNITY_BYTES
+) -> Capacity:
     """Return the curve of a trace of either kind, beginning `start_ns` into it."""
     if trace.kind == "opportunities":
         return Opportunities(trace, start_ns, opportunity_bytes)
-    return RateSteps(trace, start_ns)
+    if trace.kind == "rate":
+        return RateSteps(trace, start_ns)
+    raise ValueError(f"a trace of kind '{trace.kind}' carries no traffic")
 
 
 def mbps_per_bin(capacity: Capacity, duration_ns: int, bin_ns: int) -> list[float]:

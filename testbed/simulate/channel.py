@@ -87,7 +87,7 @@ class Cell:
         self.delay_ns = delay_ns
         self._env = env
         self._transport = transport
-        self._cell = SharedCell(capacity, delay_ns, queue_bytes)
+        self._cell = SharedCell(capacity, queue_bytes)
         self._plan = 0  # number of the newest departure plan; older ones are void
 
     def send(self, now_ns: int, client: str, payload_bytes: int, done: Done) -> bool:
