@@ -31,18 +31,22 @@ Transfer = tuple[int, int, float, float, float]
 """start_ns, end_ns, alpha · rate in W, beta in W of the dearer direction in use, cap in W"""
 
 
+Line = tuple[float, float, float]
+"""alpha · rate, beta and cap, all in W"""
+
+
 class _Direction:
     """The power line of one direction in the units of the hot path."""
 
-    __slots__ = ("alpha_j_per_byte", "beta_w", "cap_w", "high", "low")
+    __slots__ = ("beta_w", "cap_w", "high", "low", "slope_w")
 
     def __init__(self, sheet: DirectionSheet) -> None:
-        # W per Mbit/s = µJ/bit; per byte eight times that.
-        self.alpha_j_per_byte = sheet.alpha_w_per_mbps.value * 8e-6
+        # Rates are in bytes per nanosecond here: 8000 Mbit/s each.
+        self.slope_w = sheet.alpha_w_per_mbps.value * 8e3
         self.beta_w = sheet.beta_w.value
         self.cap_w = float("inf") if sheet.cap_w is None else sheet.cap_w.value
         low, high = (0.0, float("inf")) if sheet.valid_mbps is None else sheet.valid_mbps.value
-        self.low, self.high = low / 8e3, high / 8e3  # bytes per nanosecond
+        self.low, self.high = low / 8e3, high / 8e3
 
 
 class Radio:
@@ -76,6 +80,8 @@ class Radio:
         "_promoting",
         "_promotion",
         "_reach",
+        "_resumes",
+        "_steps",
         "_switch",
         "_tail_ns",
         "_up",
@@ -104,6 +110,8 @@ class Radio:
             for step in (sheet.promotion, sheet.switch)
         )
         self._phases = _phases(profile)
+        self._steps = [(phase.end_ns, phase.state, phase.power_w) for phase in self._phases]
+        self._resumes = any(phase.resume_ns for phase in self._phases)
         self._tail_ns = profile.tail_ns
         self._now = 0
         self._reach = -self._tail_ns - 1  # when the last activity before `_now` ended: never
@@ -141,7 +149,7 @@ class Radio:
             if begun > now_ns:  # a page was to wake it later; it need not wait for that now
                 self._background = [span for span in self._background if span[0] <= now_ns]
             return self._promote(now_ns)
-        if since > 0 and self._phase_at(since).resume_ns:
+        if self._resumes and since > 0 and self._phase_at(since).resume_ns:
             ready = now_ns + self._phase_at(since).resume_ns
             return self._pass(now_ns, ready, RESUME, self._promotion[1])
         return now_ns
@@ -182,53 +190,57 @@ class Radio:
             raise ValueError(
                 f"a transfer from {start_ns} to {end_ns} ns, with all settled up to {self._now}"
             )
-        duration = end_ns - start_ns
-        rate_w = beta_w = cap_w = 0.0
-        if up_bytes or not down_bytes:
-            line = self._up
-            beta_w, cap_w = line.beta_w, line.cap_w
-            if duration and up_bytes:
-                rate_w = line.alpha_j_per_byte * up_bytes * 1e9 / duration
-                if not line.low <= up_bytes / duration <= line.high:
-                    self.out_of_range += 1
-        if down_bytes:
-            line = self._down
-            beta_w, cap_w = max(beta_w, line.beta_w), max(cap_w, line.cap_w)
-            if duration:
-                rate_w += line.alpha_j_per_byte * down_bytes * 1e9 / duration
-                if not line.low <= down_bytes / duration <= line.high:
-                    self.out_of_range += 1
+        if not down_bytes:
+            rate_w, beta_w, cap_w = self._line(self._up, up_bytes, end_ns - start_ns)
+        elif not up_bytes:
+            rate_w, beta_w, cap_w = self._line(self._down, down_bytes, end_ns - start_ns)
+        else:
+            up = self._line(self._up, up_bytes, end_ns - start_ns)
+            down = self._line(self._down, down_bytes, end_ns - start_ns)
+            rate_w, beta_w, cap_w = up[0] + down[0], max(up[1], down[1]), max(up[2], down[2])
         transfer = (start_ns, end_ns, rate_w, beta_w, cap_w)
         self._pending.append(transfer)
         self.transfers.append(transfer)
         heappush(self._later, (start_ns, end_ns))
-        return min(rate_w + beta_w, cap_w) * duration * 1e-9
+        power_w = rate_w + beta_w
+        return (power_w if power_w < cap_w else cap_w) * (end_ns - start_ns) * 1e-9
+
+    def _line(self, line: _Direction, size_bytes: int, duration_ns: int) -> Line:
+        if not (size_bytes and duration_ns):
+            return 0.0, line.beta_w, line.cap_w
+        rate = size_bytes / duration_ns
+        if not line.low <= rate <= line.high:
+            self.out_of_range += 1
+        return line.slope_w * rate, line.beta_w, line.cap_w
 
     def advance(self, to_ns: int) -> None:
         """Settle everything up to `to_ns`. Raise a `ValueError` if that is before the last time."""
         if to_ns < self._now:
             raise ValueError(f"settled up to {self._now} ns already, asked to go back to {to_ns}")
-        pending = self._pending
+        pending, spans = self._pending, self.spans
         pending.sort()
-        count, taken, now = len(pending), 0, self._now
+        count, taken, now, seam = len(pending), 0, self._now, len(spans)
+        tail_ns, amid = self._tail_ns, bool(self._active)
         while now < to_ns or (taken < count and pending[taken][0] < to_ns):
             if not self._active:
                 if taken == count or pending[taken][0] >= to_ns:
                     self._rest(now, to_ns)
-                    now = to_ns
                     break
                 first = pending[taken]
+                taken += 1
                 start, end, rate_w, beta_w, cap_w = first
                 if now < start:
                     self._rest(now, start)
-                if self._reach + self._tail_ns < start:
-                    self.unannounced += not self._woken(start)
-                taken += 1
+                if start - self._reach > tail_ns and not self._woken(start):
+                    self.unannounced += 1
                 # Alone on the air from its first byte to its last: the case that must be fast.
                 if end <= to_ns and (taken == count or end <= pending[taken][0]):
                     if end > start:
                         power_w = rate_w + beta_w
-                        self._emit(start, end, CONNECTED, min(power_w, cap_w))
+                        if power_w > cap_w:
+                            power_w = cap_w
+                        spans.append((start, end, CONNECTED, power_w))
+                        self._watt_ns += power_w * (end - start)
                     if end > self._reach:
                         self._reach = end
                     now = end
@@ -238,16 +250,22 @@ class Radio:
             while taken < count and pending[taken][0] <= now:
                 self._active.append(pending[taken])
                 taken += 1
-            now = self._share(now, min(to_ns, pending[taken][0] if taken < count else to_ns))
+            now = self._share(now, min(to_ns, pending[taken][0]) if taken < count else to_ns)
         self._now = to_ns
         del pending[:taken]
+        # A state that two calls settled piecewise is one span all the same.
+        if 0 < seam < len(spans) and spans[seam - 1][2:] == spans[seam][2:]:
+            if amid or spans[seam][2] != CONNECTED:
+                spans[seam - 1 : seam + 1] = [(spans[seam - 1][0], *spans[seam][1:])]
 
     def _share(self, now: int, limit: int) -> int:
         """Settle the active transfers up to the first that ends, at most to `limit`."""
         active = self._active
         edge = min(limit, min(transfer[1] for transfer in active))
         if edge > now:
-            self._emit(now, edge, CONNECTED, power_of(active))
+            power_w = power_of(active)
+            self.spans.append((now, edge, CONNECTED, power_w))
+            self._watt_ns += power_w * (edge - now)
         ended = [transfer[1] for transfer in active if transfer[1] <= edge]
         if ended:
             self._reach = max(self._reach, *ended)
@@ -257,44 +275,42 @@ class Radio:
     def _rest(self, now: int, to_ns: int) -> None:
         """Settle a stretch without transfers: promotions, tail, idle."""
         background = self._background
-        while now < to_ns:
-            edge = to_ns
-            if background:
-                start, end, state, power_w = background[0]
-                if end <= now:
-                    self._reach = max(self._reach, end)
-                    background.pop(0)
-                    continue
-                if start <= now:
-                    edge = min(to_ns, end)
-                    self._emit(now, edge, state, power_w)
-                    self._reach = max(self._reach, edge)
-                    now = edge
-                    continue
-                edge = min(to_ns, start)
-            since = now - self._reach
-            for phase in self._phases:
-                if since < phase.end_ns:
-                    end = min(edge, self._reach + phase.end_ns)
-                    self._emit(now, end, phase.state, phase.power_w)
-                    now = end
-                    since = now - self._reach
-                    if now >= edge:
-                        break
-            else:
-                self._emit(now, edge, IDLE, self._idle_w)
+        while background and background[0][0] < to_ns:
+            start, end, state, power_w = background[0]
+            if start > now:
+                self._sleep(now, start)
+                now = start
+            edge = min(end, to_ns)
+            if edge > now:
+                self.spans.append((now, edge, state, power_w))
+                self._watt_ns += power_w * (edge - now)
                 now = edge
+            if edge > self._reach:
+                self._reach = edge
+            if end > to_ns:
+                break
+            del background[0]
+        if now < to_ns:
+            self._sleep(now, to_ns)
 
-    def _emit(self, start: int, end: int, state: str, power_w: float) -> None:
-        self._watt_ns += power_w * (end - start)
-        spans = self.spans
-        if spans:
-            last = spans[-1]
-            # One state that two calls of `advance` settled piecewise is one span all the same.
-            if last[3] == power_w and last[2] == state:
-                spans[-1] = (last[0], end, state, power_w)
-                return
-        spans.append((start, end, state, power_w))
+    def _sleep(self, now: int, to_ns: int) -> None:
+        """Settle a stretch in which nothing happens but timers running out."""
+        reach, spans = self._reach, self.spans
+        watt_ns = 0.0
+        for after_ns, state, power_w in self._steps:
+            end = reach + after_ns
+            if now < end:
+                if end > to_ns:
+                    end = to_ns
+                spans.append((now, end, state, power_w))
+                watt_ns += power_w * (end - now)
+                now = end
+                if now == to_ns:
+                    break
+        else:
+            spans.append((now, to_ns, IDLE, self._idle_w))
+            watt_ns += self._idle_w * (to_ns - now)
+        self._watt_ns += watt_ns
 
     def _promote(self, start: int) -> int:
         ready = self._pass(start, start + self._promotion[0], PROMOTION, self._promotion[1])
