@@ -36,8 +36,9 @@ def python(code, cwd):
 
 def test_imports_go_one_way():
     code = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
 
-    assert "0 broken" in python(code, ROOT)
+    assert done.returncode == 0, done.stdout.partition("Broken contracts")[2] or done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["ls", "--help"]])
