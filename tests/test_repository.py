@@ -17,7 +17,9 @@ from testbed import catalog, scenario
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-MANUAL = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("[a-z]*/README.md")])
+MANUAL = sorted(
+    path for form in ("*.md", "docs/*.md", "[a-z]*/README.md") for path in ROOT.glob(form)
+)
 SCENARIOS = sorted((ROOT / "scenarios").rglob("*.yaml"))
 
 HEAVY = ("torch", "pandas", "scipy", "pyarrow", "plotly", "simpy", "matplotlib", "ruamel.yaml")
