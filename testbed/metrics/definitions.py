@@ -50,8 +50,9 @@ class Metric:
             return f"{sign}∞"
         if size == 0:
             return "0"
-        decimals = 3 if self.unit == "1" else max(0, 2 - math.floor(math.log10(size)))
-        return f"{sign}{size:,.{min(decimals, 4)}f}".replace(",", " ")
+        first = -math.floor(math.log10(size))  # the decimal of the first digit that is not 0
+        decimals = max(3, first) if self.unit == "1" else max(0, first + 2)
+        return f"{sign}{size:,.{min(decimals, 6)}f}".replace(",", " ")
 
 
 def _table() -> dict[str, Metric]:

@@ -12,6 +12,7 @@ from testbed.report.plot import (
     Chart,
     Figure,
     axis,
+    decades,
     layout,
     line_style,
     number,
@@ -23,7 +24,7 @@ from testbed.report.plot import (
 from testbed.report.view import View
 
 _POINTS = 400  # of a line; more cannot be told apart on a screen
-_LABELLED = 6  # more names beside the lines than this would cover each other
+_LABELLED = 10  # more names on the lines than this would cover each other
 
 
 def charts(view: View) -> list[Chart]:
@@ -43,38 +44,37 @@ def _distribution(view: View) -> Chart:
     finite = [values[np.isfinite(values)] for values in samples.values()]
     longest = max((float(values[-1]) for values in finite if len(values)), default=view.deadline_ms)
     log = longest > 8 * view.deadline_ms
-    low = min((float(values[0]) for values in finite if len(values)), default=1.0)
+    shortest = min((float(values[0]) for values in finite if len(values)), default=1.0)
     right = max(longest, 1.2 * view.deadline_ms)
-    traces, ends = [], []
+    traces = []
     for i, (policy, values) in enumerate(samples.items()):
         answered = int(np.isfinite(values).sum())
         ranks = np.unique(np.linspace(0, max(answered - 1, 0), _POINTS).astype(int))
         ranks = ranks[: answered and len(ranks)]
         share = (ranks + 1) / len(values)
-        reached = answered / len(values)
         traces.append(
             {
                 "type": "scatter",
                 "mode": "lines",
                 "name": plain(policy),
                 "x": [*numbers(values[ranks]), number(right)],
-                "y": [*numbers(share), number(reached)],
+                "y": [*numbers(share), number(answered / len(values))],
                 "line": line_style(i) | {"shape": "hv"},
                 "hovertemplate": "%{y:.1%} within %{x:.1f} ms",
             }
         )
-        ends.append((reached, i, policy))
-    x = axis("latency, capture to answer (ms)", range=[0, number(right)])
+    title = "latency, capture to answer (ms)"
+    x = axis(title, range=[0, number(right)])
     if log:
-        edges = [float(np.log10(max(0.8 * low, 0.1))), float(np.log10(1.1 * right))]
-        x = axis("latency, capture to answer (ms, logarithmic)", type="log", dtick="D2")
-        x["range"] = numbers(edges)
+        low = max(0.8 * shortest, 0.1)
+        x = axis(title, type="log") | decades(low, 1.1 * right)
+        x["range"] = numbers([np.log10(low), np.log10(1.1 * right)])
     figure = layout(
         traces,
         x=x,
         y=axis("share of the captured frames", range=[0, 1.03], tickformat=".0%"),
         height=430,
-        annotations=[*_beside(ends), _deadline_label(view, log=log)],
+        annotations=[*_on_the_lines(samples, log=log), _deadline_label(view, log=log)],
         shapes=[deadline_line(view, "x")],
     )
     rows = [
@@ -91,32 +91,35 @@ def _distribution(view: View) -> Chart:
     )
 
 
+def _on_the_lines(samples: dict[str, NDArray[np.float64]], *, log: bool) -> list[dict[str, object]]:
+    """Return each policy's name on its own line, each at a height of its own."""
+    if len(samples) > _LABELLED:
+        return []
+    labels: list[dict[str, object]] = []
+    for i, (policy, values) in enumerate(samples.items()):
+        height = 0.18 + 0.6 * i / max(len(samples) - 1, 1)
+        height = min(height, 0.9 * float(np.isfinite(values).mean()))
+        at = float(values[max(int(np.ceil(height * len(values))) - 1, 0)])
+        if np.isfinite(at) and at > 0:
+            labels.append(
+                {
+                    "name": "direct",
+                    "x": number(float(np.log10(at)) if log else at),
+                    "y": number(height),
+                    "text": plain(policy if len(policy) <= 16 else f"{policy[:15]}…"),
+                    "xanchor": "left",
+                    "xshift": 3,
+                    "showarrow": False,
+                    "bgcolor": "rgba(255,255,255,0.75)",
+                    "borderpad": 1,
+                    "font": {"color": line_style(i)["color"], "size": 12},
+                }
+            )
+    return labels
+
+
 def _quantile(values: NDArray[np.float64], q: int) -> float:
     return float(values[-(-len(values) * q // 100) - 1])
-
-
-def _beside(ends: list[tuple[float, int, str]]) -> list[dict[str, object]]:
-    """Return the policies' names at the right ends of their lines, none upon another."""
-    if len(ends) > _LABELLED:
-        return []
-    labels, below = [], 2.0
-    for reached, i, policy in sorted(ends, reverse=True):
-        at = min(reached, below - 0.055)
-        below = at
-        labels.append(
-            {
-                "name": "direct",
-                "xref": "paper",
-                "x": 1.0,
-                "y": at,
-                "text": plain(policy if len(policy) <= 14 else f"{policy[:13]}…"),
-                "xanchor": "left",
-                "xshift": 4,
-                "showarrow": False,
-                "font": {"color": line_style(i)["color"]},
-            }
-        )
-    return labels
 
 
 def deadline_line(view: View, along: str, *, ref: str = "") -> dict[str, object]:

@@ -7,18 +7,20 @@
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
   };
 
-  // Narrow: names beside lines give way to the legend, and a finger scrolls the page, not the chart.
+  // Narrow: names in the chart give way to the legend, and a finger scrolls the page, not the chart.
   function fitted(figure, width) {
     const layout = JSON.parse(JSON.stringify(figure.layout));
-    const direct = (layout.annotations || []).filter((a) => a.name === "direct");
     if (width < 560) {
       layout.annotations = (layout.annotations || []).filter((a) => a.name !== "direct");
       layout.dragmode = false;
       layout.margin.l = 48;
       layout.font.size = 12;
+      const ticks = layout.xaxis.tickvals;
+      if (ticks && ticks.length > 6) {
+        layout.xaxis.ticktext = layout.xaxis.ticktext.filter((_, i) => Number.isInteger(Math.log10(ticks[i])));
+        layout.xaxis.tickvals = ticks.filter((tick) => Number.isInteger(Math.log10(tick)));
+      }
       if (layout.barmode) layout.height += 22 * Math.ceil(figure.data.length / 2);
-    } else if (direct.length) {
-      layout.margin.r = 120;
     }
     layout.width = width;
     return layout;
@@ -29,7 +31,10 @@
     const select = document.querySelector('select[data-chart="' + key + '"]');
     const variants = charts[key];
     const figure = variants[select ? select.value : Object.keys(variants)[0]];
-    return Plotly.react(place, figure.data, fitted(figure, width || place.clientWidth), config);
+    const room = width || place.clientWidth;
+    const data = figure.data.map((trace) =>
+      room < 560 && trace.meta === "named" ? { ...trace, mode: "markers" } : trace);
+    return Plotly.react(place, data, fitted(figure, room), config);
   }
 
   const drawAll = (width) => Object.keys(charts).forEach((key) => draw(key, width));
@@ -41,8 +46,17 @@
     clearTimeout(pending);
     pending = setTimeout(() => drawAll(), 100);
   });
-  window.addEventListener("beforeprint", () => drawAll(680));
-  window.addEventListener("afterprint", () => drawAll());
+  const folded = [...document.querySelectorAll("details")];
+  let unfolded = [];
+  window.addEventListener("beforeprint", () => {
+    unfolded = folded.filter((details) => !details.open);
+    unfolded.forEach((details) => { details.open = true; });
+    drawAll(680);
+  });
+  window.addEventListener("afterprint", () => {
+    unfolded.forEach((details) => { details.open = false; });
+    drawAll();
+  });
   drawAll();
   document.documentElement.dataset.drawn = "yes";
 })();

@@ -15,7 +15,7 @@ from typing import Any
 from testbed.metrics import METRICS
 from testbed.report import latency, shares, timeline, tradeoffs
 from testbed.report.plot import Chart
-from testbed.report.provenance import figure_rows, repeat_with, stamp_rows
+from testbed.report.provenance import figure_count, figure_rows, repeat_with, stamp_rows
 from testbed.report.view import COLUMNS, View
 from testbed.report.words import scenario_in_words
 
@@ -175,7 +175,8 @@ def _provenance(view: View) -> str:
     said += _table("What identifies the run", ["what", "value"], stamps, numeric=False)
     if figures:
         heads = ["profile", "figure", "value", "kind", "source"]
-        said += "<h3>Figures used</h3>" + _table("Figures used", heads, figures, numeric=False)
+        table = _table("Figures used", heads, figures, numeric=False)
+        said += f"<details><summary>{figure_count(view.run)}</summary>{table}</details>"
     scenario = Path(view.run.folder, "scenario.yaml") if view.run.folder else None
     if scenario and scenario.is_file():
         text = escape(scenario.read_text(encoding="utf-8"))

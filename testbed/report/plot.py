@@ -166,6 +166,14 @@ def axis(title: str, **more: Any) -> dict[str, Any]:
     return style | more
 
 
+def decades(low: float, high: float) -> dict[str, Any]:
+    """Return the ticks of a logarithmic axis at 1, 2 and 5 of every decade from low to high."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+    shown = [tick for tick in ticks if low <= tick <= high]
+    return {"tickvals": shown, "ticktext": [significant(tick, 1) for tick in shown]}
+
+
 def number(value: float) -> float | None:
     """Return a coordinate: five significant digits, None where there is nothing to draw."""
     return float(f"{value:.5g}") if math.isfinite(value) else None

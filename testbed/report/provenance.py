@@ -48,6 +48,13 @@ def figure_rows(run: Run) -> list[tuple[str, str, str, str, str]]:
     return sorted(rows, key=lambda row: _ORDER.index(row[3]) if row[3] in _ORDER else -1)
 
 
+def figure_count(run: Run) -> str:
+    """Return how many figures of each kind a run used."""
+    kinds = [str(figure["kind"]) for figure in run.provenance.get("figures", [])]
+    known = [f"{kinds.count(kind)} {kind}" for kind in _ORDER if kind in kinds]
+    return f"The {len(kinds)} figures in the profiles: {', '.join(known)}"
+
+
 def _value(value: object) -> str:
     if isinstance(value, list | tuple):
         return " to ".join(map(_value, value))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from testbed.metrics import PERCENTILES, Interval
 from testbed.model import Mode
+from testbed.report.labels import placed
 from testbed.report.plot import (
     INK,
     Chart,
     Figure,
     axis,
     colour,
+    decades,
     layout,
     marker_style,
     number,
@@ -61,12 +64,15 @@ def charts(view: View) -> list[Chart]:
 
 
 def _scatter(view: View, cost: Column) -> Figure:
-    traces, edges, infinite = [], [], False
+    traces: list[dict[str, Any]] = []
+    values: list[float] = []
+    edges: list[float] = []
+    infinite = False
     for i, policy in enumerate(view.policies):
         x, y = view.interval(policy, cost), view.interval(policy, _ACCURACY)
         if not isinstance(y["value"], float) or x["value"] is None:
             continue
-        trace = {
+        trace: dict[str, Any] = {
             "type": "scatter",
             "mode": "markers+text",
             "name": plain(policy),
@@ -78,28 +84,63 @@ def _scatter(view: View, cost: Column) -> Figure:
             "error_x": _whisker(x),
             "error_y": _whisker(y),
             "hovertemplate": f"mAP %{{y:.3f}}, {cost.head} %{{x:.4g}} {cost.unit}",
-            "showlegend": False,
-            "cliponaxis": False,
+            "meta": "named",
         }
         if isinstance(x["value"], float):
             trace["x"] = [number(x["value"])]
+            values.append(x["value"])
             edges += [edge for edge in (x["value"], x["low"], x["high"]) if edge is not None]
         else:
             infinite = True
             hover = f"mAP %{{y:.3f}}, {cost.head} infinite"
             trace |= {"xaxis": "x2", "hovertemplate": hover}
         traces.append(trace)
-    left, right = min(edges, default=0.0), max(edges, default=1.0)
-    room = (right - left) or right or 1.0
-    bottom = axis(f"{cost.head} ({cost.unit})", showticklabels=bool(edges))
-    bottom["range"] = numbers([left - 0.1 * room, right + 0.2 * room])
-    figure = layout(traces, x=bottom, y=axis("on-time mAP", rangemode="tozero"), height=390)
+    bottom = axis(f"{cost.head} ({cost.unit})", showticklabels=bool(edges)) | _span(values, edges)
+    finite: list[dict[str, Any]] = [trace for trace in traces if "xaxis" not in trace]
+    if bottom.get("type") == "log":
+        for trace in finite:
+            _keep_positive(trace["x"][0], trace["error_x"], 10 ** bottom["range"][0])
+    _name_apart(finite, bottom)
+    figure = layout(traces, x=bottom, y=axis("on-time mAP"), height=390)
     if infinite:
         bottom["domain"] = [0, 0.78]
         figure["layout"]["xaxis2"] = axis(
             "", domain=[0.84, 1], range=[-0.7, 1.3], tickvals=[0], ticktext=["∞"], showgrid=False
         ) | {"tickfont": {"size": 18}, "fixedrange": True}
     return figure
+
+
+def _span(values: list[float], edges: list[float]) -> dict[str, Any]:
+    """Return the range of an axis around values and their whiskers; logarithmic if far apart."""
+    left, right = min(edges, default=0.0), max(edges, default=1.0)
+    if values and 0 < 10 * (least := min(values)) < right:
+        ends = [math.log10(least) - 0.15, math.log10(right) + 0.12]
+        return {"type": "log", "range": numbers(ends)} | decades(10 ** ends[0], 10 ** ends[1])
+    room = (right - left) or right or 1.0
+    return {"range": numbers([left - 0.1 * room, right + 0.2 * room])}
+
+
+def _keep_positive(x: float, whisker: dict[str, Any], least: float) -> None:
+    """End a whisker that reaches 0 a little beyond the edge of a logarithmic axis."""
+    if whisker.get("arrayminus"):
+        whisker["arrayminus"] = [number(min(whisker["arrayminus"][0], x - 0.9 * min(least, x)))]
+
+
+def _name_apart(traces: list[dict[str, Any]], x: dict[str, Any]) -> None:
+    """Write the names of points where they cover least."""
+    left, right = x["range"]
+    heights = [trace["y"][0] for trace in traces]
+    low, high = min(heights, default=0.0), max(heights, default=1.0)
+    across = [trace["x"][0] for trace in traces]
+    if x.get("type") == "log":
+        across = [math.log10(value) for value in across]
+    points = [
+        ((value - left) / (right - left), (height - low) / (high - low or 1.0))
+        for value, height in zip(across, heights, strict=True)
+    ]
+    places = placed(points, [trace["name"] for trace in traces])
+    for trace, place in zip(traces, places, strict=True):
+        trace["textposition"] = place
 
 
 def _whisker(interval: Interval) -> dict[str, Any]:

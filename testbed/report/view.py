@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from testbed import compare
 from testbed.metrics import METRICS, Interval, Metric, interval
 from testbed.model import NS_PER_MS, NS_PER_S
+from testbed.report.caveats import caveats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,10 +107,7 @@ class View:
     @property
     def warnings(self) -> list[str]:
         """What a reader must know before believing a number."""
-        said = [str(text) for text in self.run.provenance.get("warnings", [])]
-        if len(self.seeds) < 2:
-            said.append("one seed: no intervals, so no difference between policies is shown")
-        return said
+        return caveats(self.run)
 
     def interval(
         self,

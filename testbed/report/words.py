@@ -16,6 +16,8 @@ _UNITS = {
     "_c": "°C",
 }
 
+_SILENT = {"sha256"}  # stands under Provenance
+
 
 def scenario_in_words(scenario: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what was run as pairs of a term and its description."""
@@ -54,18 +56,18 @@ def _options(options: Mapping[str, Any], leave_out: set[str]) -> str:
     shown = (
         _option(key, value)
         for key, value in options.items()
-        if key not in leave_out and value is not None
+        if key not in leave_out | _SILENT and value is not None and value is not False
     )
     return ", ".join(text for text in shown if text)
 
 
 def _option(key: str, value: Any) -> str:
-    suffix = next((s for s in _UNITS if key.endswith(s)), "_mbps" if key == "mbps" else "")
+    suffix = "_mbps" if key == "mbps" else next((s for s in _UNITS if key.endswith(s)), "")
     word = key.removesuffix(suffix).replace("_", " ")
     if key == "fps":
         return f"{value:g} frames/s"
     if isinstance(value, bool):
-        return word if value else f"no {word}"
+        return word
     if isinstance(value, Mapping):
         inner = part(value) if "kind" in value else _options(value, set())
         return f"{word} ({inner})" if inner else ""
@@ -78,9 +80,9 @@ def _option(key: str, value: Any) -> str:
         text, unit = f"{value / 1000:g}", "kB"
     else:
         unit = _UNITS.get(suffix, "")
-    return (
-        f"{word} {text} {unit}".strip().replace("  ", " ") if word != "mbps" else f"{text} {unit}"
-    )
+    if isinstance(value, str):
+        return f"{word} {text}"
+    return f"{text} {unit}" if key == "mbps" else f"{word} {text} {unit}".strip()
 
 
 def _count(number: int, one: str, many: str = "") -> str:
