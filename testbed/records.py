@@ -49,6 +49,7 @@ class RunRows:
         frames: One row per captured frame.
         energy: One row per span.
         capacity_mbps: Per link, the mean rate it offered in each bin of the plot.
+        uplink_bytes: Offered to the uplink, and refused by its queues.
     """
 
     policy: str
@@ -56,6 +57,7 @@ class RunRows:
     frames: pa.Table
     energy: pa.Table
     capacity_mbps: dict[str, list[float]]
+    uplink_bytes: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def rows_of(
     end_ns: int,
     clients: Mapping[str, tuple[Sequence[FrameRecord], Iterable[Span]]],
     capacity_mbps: dict[str, list[float]],
+    uplink_bytes: tuple[int, int],
 ) -> RunRows:
     """Turn what the clients of one run recorded into columns.
 
@@ -87,7 +90,14 @@ def rows_of(
     for name, (records, spans) in clients.items():
         frames.append(_frame_table(policy, seed, name, end_ns, records))
         energy.append(_energy_table(policy, seed, name, list(spans)))
-    return RunRows(policy, seed, pa.concat_tables(frames), pa.concat_tables(energy), capacity_mbps)
+    return RunRows(
+        policy,
+        seed,
+        pa.concat_tables(frames),
+        pa.concat_tables(energy),
+        capacity_mbps,
+        uplink_bytes,
+    )
 
 
 def _frame_table(

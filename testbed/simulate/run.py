@@ -83,6 +83,7 @@ def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
             name: mbps_per_bin(capacity, spec.duration_ns, PLOT_BIN_NS)
             for name, capacity in offered.items()
         },
+        up.byte_counts(),
     )
 
 
