@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from testbed.cli import check, look, report, run, trace
+from testbed.cli import check, look, report, run
 from testbed.errors import TestbedError
 
 app = typer.Typer(
@@ -21,7 +21,6 @@ app = typer.Typer(
 
 for module in (run, check, report, look):
     module.register(app)
-app.add_typer(trace.app, name="trace")
 
 
 def main() -> None:
