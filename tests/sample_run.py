@@ -6,6 +6,8 @@ whose capacity wanders, a server. Every fate occurs.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -292,3 +294,13 @@ def accuracy_of(run: SimpleNamespace) -> dict:
         client: {(r["width"], r["bits"], r["mode"]): r["accuracy"] for r in rungs}
         for client, rungs in run.provenance["ladders"].items()
     }
+
+
+def write_sample(folder: Path, run: SimpleNamespace) -> Path:
+    """Write a run folder as an engine leaves it and return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    run.frames.to_parquet(folder / "frames.parquet")
+    run.energy.to_parquet(folder / "energy.parquet")
+    (folder / "scenario.yaml").write_text(json.dumps(run.scenario, indent=1), encoding="utf-8")
+    (folder / "provenance.json").write_text(json.dumps(run.provenance), encoding="utf-8")
+    return folder
