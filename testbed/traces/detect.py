@@ -54,6 +54,8 @@ def guesses(source: Source) -> list[tuple[str, Guess]]:
     """Return (format, guess) of every format that the file may have, the surest first."""
     from testbed.traces import formats
 
+    if not source.head:
+        return []
     found = [
         (name, guess)
         for name in formats
@@ -84,7 +86,12 @@ def format_of(source: Source) -> str:
 
 def direction_of_name(path: Path) -> Direction | None:
     """Return the direction that a file name states: `x.up`, `a-up.pps`, `uplink_1.csv`."""
-    words = {word.lower() for word in _WORD.findall(path.name)}
+    return direction_of_text(path.name)
+
+
+def direction_of_text(text: str) -> Direction | None:
+    """Return the direction that a text states in a word of its own, such as `upload_mbps`."""
+    words = {word.lower() for word in _WORD.findall(text)}
     up, down = bool(words & _UP), bool(words & _DOWN)
     if up == down:
         return None

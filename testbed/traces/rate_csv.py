@@ -49,8 +49,8 @@ class RateCsv:
     title = "CSV of time and rate"
 
     def __post_init__(self) -> None:
-        if self.holds not in (None, "before", "after"):
-            raise ValueError(f"holds must be 'before' or 'after', not '{self.holds}'")
+        if self.holds is not None:
+            steps.check_holds(self.holds)
 
     def recognise(self, source: Source) -> Guess | None:
         """Say how sure it is that this is the format: a header with a time and a rate unit."""
@@ -70,7 +70,11 @@ class RateCsv:
             if text.startswith("#"):
                 self._comment(source, line, text, said)
                 continue
-            cells = next(csv.reader([text]))
+            try:
+                cells = next(csv.reader([text], strict=True))
+            except (csv.Error, StopIteration) as error:
+                source.fault(line, f"is not a line of CSV: {error}")
+                continue
             if layout is None:
                 layout = self._layout(source, line, cells)
                 width = len(cells)
@@ -85,16 +89,9 @@ class RateCsv:
             except ValueError as error:
                 source.fault(line, str(error))
                 continue
-            if stamps and stamp <= stamps[-1]:
-                how = "equal to" if stamp == stamps[-1] else "before"
-                source.fault(
-                    line,
-                    f"time {cells[time_at].strip()} is {how} the time of the line "
-                    "above; allowed: increasing",
-                )
-                continue
-            stamps.append(stamp)
-            rates.append(rate)
+            if steps.rises(source, line, stamps, stamp, cells[time_at]):
+                stamps.append(stamp)
+                rates.append(rate)
         source.check()
         if not stamps:
             raise source.error("has no line of values below its header; allowed: at least one")

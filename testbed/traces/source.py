@@ -20,6 +20,7 @@ MAX_FAULTS = 20
 
 _HEAD_BYTES = 65_536
 _HEAD_LINES = 60
+_HEAD_COLUMNS = 4096
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _MAGIC = {
     b"\x1f\x8b": "a gzip archive; unpack it first",
@@ -78,12 +79,14 @@ class Source:
 
     @cached_property
     def head(self) -> tuple[str, ...]:
-        """The first complete lines, at most 60, for telling formats apart; never raises."""
+        """The first complete lines, at most 60 of 4096 characters, for telling formats apart; never raises."""
         block = self.data[:_HEAD_BYTES]
         texts = block.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").split("\n")
         if len(self.data) > len(block) and len(texts) > 1:
             texts.pop()
-        return tuple(text.rstrip("\r") for text in texts[:_HEAD_LINES] if text.strip())
+        return tuple(
+            text.rstrip("\r")[:_HEAD_COLUMNS] for text in texts[:_HEAD_LINES] if text.split()
+        )
 
     @cached_property
     def crlf(self) -> bool:
@@ -130,6 +133,11 @@ class Source:
             self._faults.append((line, message))
         else:
             self._faults_unlisted += 1
+
+    def forget_faults(self) -> None:
+        """Forget the faults noted so far, before a second pass over the lines."""
+        self._faults.clear()
+        self._faults_unlisted = 0
 
     def check(self) -> None:
         """Raise a `TraceError` with every fault noted so far, one line each, if there are any."""

@@ -46,8 +46,8 @@ class Trace:
         sha256: Of the file.
         notes: What the reader had to assume or mend, for reports.
         delays_ns: int64, round trips, for the two delay kinds; else None.
-        gaps_ns: (start, end) of the spans that no sample covers. A rate stands there all the same,
-            because a replay needs one; `notes` says which.
+        gaps_ns: int64 of shape (n, 2), start and end of the spans that no sample covers. A rate
+            stands there all the same, because a replay needs one; `notes` says which.
         samples: Values or opportunities in the file, before anything was merged or filled.
         holds: Whether a value of the file holds `before` or `after` its stamp; None where it does
             not have one stamp (opportunities, explicit intervals).
@@ -65,7 +65,7 @@ class Trace:
     sha256: str = ""
     notes: tuple[str, ...] = field(default=())
     delays_ns: NDArray[np.int64] | None = None
-    gaps_ns: tuple[tuple[int, int], ...] = ()
+    gaps_ns: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
     samples: int = 0
     holds: Literal["before", "after"] | None = None
 
