@@ -186,6 +186,7 @@ def _resolve(resolver: Resolver) -> tuple[ServerProfile | None, list[Equipment]]
             ladders[str(resolver.source.get((*group, "name")))] = found.ladder
     for policy in resolver.source.children(("policies",)):
         resolver.policy(policy, Nested("policy", PolicySpec), ladders)
+    resolver.checksums(("sha256",))
     return server, equipment
 
 
@@ -206,6 +207,7 @@ def _plain(spec: ScenarioSpec) -> dict[str, Any]:
 def _digest(spec: ScenarioSpec, hashes: dict[KeyPath, str]) -> str:
     """Return a short checksum of a spec with the content of files in place of their names."""
     data = _plain(spec)
+    del data["sha256"]
     for path, sha256 in hashes.items():
         holder: Any = data
         for step in path[:-1]:

@@ -18,9 +18,7 @@ from typing import Any
 from testbed.errors import InputErrors, Problem
 from testbed.parts import PartSpec
 from testbed.scenario.schema import LinkSpec
-from testbed.scenario.source import KeyPath, Place, Source, parse_value
-
-FILE = "--set"
+from testbed.scenario.source import OVERRIDES, KeyPath, Place, Source, parse_value
 
 
 def apply(source: Source, overrides: Iterable[str]) -> list[Problem]:
@@ -32,15 +30,15 @@ def apply(source: Source, overrides: Iterable[str]) -> list[Problem]:
         key = key.strip()
         if not equals or not key:
             wanted = "write KEY=VALUE, such as network.uplink.delay_ms=10"
-            problems.append(Problem(FILE, None, "", f"'{text}' is not an override; {wanted}"))
+            problems.append(Problem(OVERRIDES, None, "", f"'{text}' is not an override; {wanted}"))
             continue
         try:
-            changes.append((key, parse_value(value, FILE, key)))
+            changes.append((key, parse_value(value, OVERRIDES, key)))
         except InputErrors as error:
             problems += error.problems
     for key, value in sorted(changes, key=lambda change: not change[0].endswith(".kind")):
         if fault := _set(source, key, value):
-            problems.append(Problem(FILE, None, key, fault))
+            problems.append(Problem(OVERRIDES, None, key, fault))
     return problems
 
 
@@ -65,13 +63,13 @@ def _set(source: Source, key: str, value: Any) -> str | None:
             break
         if source.get(path) is None:
             source.put(path, {})
-            source.places[path] = Place(FILE, None)
+            source.places[path] = Place(OVERRIDES, None)
     if path[-1] == "kind" and source.get(path) not in (None, value):
         _forget_options(source, path[:-1])
     source.put(path, value)
     for old in [p for p in source.places if p[: len(path)] == path]:
         del source.places[old]
-    source.places[path] = Place(FILE, None)
+    source.places[path] = Place(OVERRIDES, None)
     return None
 
 

@@ -6,6 +6,7 @@ schema, however many alternatives it failed.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
@@ -16,7 +17,7 @@ from pydantic.fields import FieldInfo
 from testbed.errors import Problem, TestbedError, did_you_mean
 from testbed.parts import PART_SCHEMA, Nested, PartSpec
 from testbed.scenario.source import KeyPath, Source
-from testbed.scenario.units import Hint, hint, value_for
+from testbed.scenario.units import hint, value_for
 
 # Errors that pydantic adds because something else is wrong already.
 _CONSEQUENCES = {"too_short", "too_long"}
@@ -26,7 +27,7 @@ def translate(error: ValidationError, model: type[BaseModel], source: Source) ->
     """Return what `error` found in `source`, which was held against `model`."""
     found = [_Finding.of(item, source.data) for item in error.errors(include_url=False)]
     unknown = {f.path: _unknown(f, model, source) for f in found if f.type == "extra_forbidden"}
-    meant = {(*path[:-1], h.key) for path, (_, h) in unknown.items() if h}
+    meant = {(*path[:-1], key) for path, (_, key) in unknown.items()}
     problems: dict[KeyPath, Problem] = {}
     for item in found:
         path = item.path
@@ -78,19 +79,18 @@ def _deeper(found: list[_Finding], item: _Finding) -> bool:
     return inside and (item.type in _CONSEQUENCES or isinstance(item.value, list | dict))
 
 
-def _unknown(item: _Finding, model: type[BaseModel], source: Source) -> tuple[str, Hint | None]:
-    """Say that a key is unknown, and which one was probably meant."""
-    *parent, key = item.path
+def _unknown(item: _Finding, model: type[BaseModel], source: Source) -> tuple[str, str | None]:
+    """Say that a key is unknown; return that and the key that was probably meant."""
+    *parent, last = item.path
+    key = str(last)
     group = _annotation(model, source.data, tuple(parent))
-    known = list(_keys(group))
+    known = list(_fields(group))
     siblings = _get(source.data, tuple(parent))
-    free = [k for k in known if k not in siblings]
-    if found := hint(str(key), item.value, free):
-        return f"no such key; write `{found.key}: {found.value}`", found
-    what = f"{group.table_kind} has no such option" if _is_part(group) else "no such key"
-    if _is_part(group):
-        what = f"{siblings.get('kind')} has no such option"
-    return what + did_you_mean(str(key), known, limit=20), None
+    if found := hint(key, item.value, [name for name in known if name not in siblings]):
+        return f"no such key; write `{found.key}: {found.value}`", found.key
+    what = f"{siblings['kind']} has no such option" if _is_part(group) else "no such key"
+    near = difflib.get_close_matches(key, known, n=1)
+    return what + did_you_mean(key, known, limit=len(known)), near[0] if near else None
 
 
 def _described(model: type[BaseModel], data: Any, path: KeyPath) -> str:
@@ -158,8 +158,8 @@ def _phrase(schema: dict[str, Any]) -> str:
         return ("a number" if kind == "number" else "a whole number") + _range(schema)
     if kind == "array":
         items = schema.get("items") or {}
-        some = "a list of at least one: " if schema.get("minItems") else "a list of: "
-        return some + allowed(items) if items else "a list"
+        some = "a list that is not empty" if schema.get("minItems") else "a list"
+        return f"{some}, of {allowed(items)} each" if items else some
     if kind == "boolean":
         return "true or false"
     if kind == "null":
@@ -171,19 +171,21 @@ def _phrase(schema: dict[str, Any]) -> str:
 
 
 def _range(schema: dict[str, Any]) -> str:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    low, high, above, below = (
+        None if (bound := schema.get(key)) is None else f"{bound:.15g}"
+        for key in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+    )
     if low is not None and high is not None:
-        return f" from {low:.15g} to {high:.15g}"
+        return f" from {low} to {high}"
     bounds = []
     if above is not None:
-        bounds.append(f"above {above:.15g}")
+        bounds.append(f"above {above}")
     if low is not None:
-        bounds.append(f"from {low:.15g} up")
+        bounds.append(f"from {low} up")
     if high is not None:
-        bounds.append(f"up to {high:.15g}")
+        bounds.append(f"up to {high}")
     if below is not None:
-        bounds.append(f"below {below:.15g}")
+        bounds.append(f"below {below}")
     return " " + " and ".join(bounds) if bounds else ""
 
 
@@ -244,10 +246,6 @@ def _fields(annotation: Any) -> dict[str, FieldInfo]:
         if isinstance(member, type) and issubclass(member, BaseModel):
             return {field.alias or name: field for name, field in member.model_fields.items()}
     return {}
-
-
-def _keys(annotation: Any) -> Iterator[str]:
-    yield from _fields(annotation)
 
 
 def _with_metadata(field: FieldInfo) -> Any:

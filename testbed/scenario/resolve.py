@@ -11,9 +11,9 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from testbed import catalog, traces
 from testbed.catalog import Shelf
@@ -24,7 +24,7 @@ from testbed.model import Ladder
 from testbed.parts import CatalogFile, Nested, PartRefused, PartSpec, make, markers
 from testbed.scenario import ladder
 from testbed.scenario.schema import LadderSpec
-from testbed.scenario.source import KeyPath, Source
+from testbed.scenario.source import OVERRIDES, KeyPath, Source
 
 if TYPE_CHECKING:
     from testbed.detectors.published import DetectorTable
@@ -38,6 +38,13 @@ class _Profile(Protocol):
 
 
 T = TypeVar("T", bound=_Profile)
+
+
+def _config(annotation: Any) -> ConfigDict | None:
+    """Return what makes a single value as strict as it is within its model."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return None
+    return ConfigDict(strict=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,7 @@ class Resolver:
     files: dict[str, str] = field(default_factory=dict)
     hashes: dict[KeyPath, str] = field(default_factory=dict)
     traces: dict[KeyPath, Trace] = field(default_factory=dict)
+    _changed: set[str] = field(default_factory=set)
 
     def report(self, path: KeyPath, message: str) -> None:
         """Note a problem with `path`."""
@@ -76,7 +84,7 @@ class Resolver:
         """Return what stands at `path` if it fits `annotation`, else None; reports nothing."""
         value = self.source.get(path)
         try:
-            return TypeAdapter(annotation).validate_python(value)
+            return TypeAdapter(annotation, config=_config(annotation)).validate_python(value)
         except ValidationError:
             return None
 
@@ -108,8 +116,11 @@ class Resolver:
         """
         before = len(self.problems)
         self._part_files(path, marker)
-        spec = self.sound(Annotated[PartSpec, marker], path)
-        if spec is None or len(self.problems) > before:
+        try:
+            spec = marker.validate(self.source.get(path))
+        except ValidationError:
+            return None
+        if len(self.problems) > before:
             return None
         try:
             return make(marker.registry, spec)
@@ -178,7 +189,8 @@ class Resolver:
             try:
                 trace = traces.read_cached(file)
             except TraceError as error:
-                self.report(path, str(error))
+                for fault in str(error).splitlines():
+                    self.report(path, fault)
                 return
             if trace.kind not in ("opportunities", "rate"):
                 what = f"'{self.source.get(path)}' holds delays, not what a channel can carry"
@@ -188,20 +200,35 @@ class Resolver:
             digest = trace.sha256
         else:
             digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        self._note(path, marker.shelf, file, digest)
+        label = self._note(path, marker.shelf, file, digest)
         if marker.checksum not in model.model_fields:
             return
         check = (*path[:-1], marker.checksum)
-        wanted = self.source.get(check)
-        if wanted is not None and wanted != digest:
-            self.report(
-                check,
-                f"{file} has changed since this was written: its sha256 is {digest}; "
-                f"restore the file, or remove `{marker.checksum}` to accept it as it is",
-            )
-            return
+        if self._overridden(path) and not self._overridden(check):
+            self.source.put(check, None)  # it is of the file that was named before
+        self._compare(check, label, digest)
         self.source.put(check, digest)
         self.hashes[check] = digest
+
+    def _overridden(self, path: KeyPath) -> bool:
+        return self.source.place(path).file == OVERRIDES
+
+    def _compare(self, path: KeyPath, label: str, digest: str) -> None:
+        """Report a checksum at `path` that is not that of the file, once for each file."""
+        wanted = self.source.get(path)
+        if isinstance(wanted, str) and wanted != digest and label not in self._changed:
+            self._changed.add(label)
+            self.report(
+                path,
+                f"{label} has changed since this was written: its sha256 is {digest}; "
+                "restore the file, or remove the checksum to accept it as it is",
+            )
+
+    def checksums(self, path: KeyPath) -> None:
+        """Compare the checksums at `path` with those of the files found; put the latter there."""
+        for label, digest in self.files.items():
+            self._compare((*path, label), label, digest)
+        self.source.put(path, dict(self.files))
 
     def _find(self, path: KeyPath, shelf: Shelf) -> Path | None:
         name = self.sound(str, path)
@@ -217,10 +244,11 @@ class Resolver:
             return None
         return file
 
-    def _note(self, path: KeyPath, shelf: Shelf, file: Path, digest: str) -> None:
-        """Remember a file that was found, and put its canonical name into the data."""
+    def _note(self, path: KeyPath, shelf: Shelf, file: Path, digest: str) -> str:
+        """Remember a file, put its canonical name into the data, and return its label."""
         name = catalog.name_of(shelf, file)
         own = str(file.resolve())
-        self.files[f"{shelf}/{name}" if name else own] = digest
-        self.hashes[path] = digest
+        label = f"{shelf}/{name}" if name else own
+        self.files[label] = self.hashes[path] = digest
         self.source.put(path, name or own)
+        return label

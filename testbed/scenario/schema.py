@@ -79,7 +79,7 @@ Name = Annotated[
 ]
 Width = Annotated[float, Field(gt=0, le=1)]
 Bits = Annotated[int, Field(ge=1, le=16)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Count = Annotated[int, Field(ge=1, le=10_000)]
 Positive = Annotated[float, Field(gt=0), AfterValidator(_lasts)]
 
@@ -298,6 +298,13 @@ class ScenarioSpec(Keys):
     )
     claims: Annotated[tuple[ClaimSpec, ...], Strict(False)] = Field(
         (), description="What the results must show."
+    )
+    sha256: dict[str, str] = Field(
+        default_factory=dict,
+        description=(
+            "Checksums of the files that the scenario names; a file that has changed since is "
+            "refused. Written by the testbed into the scenario beside the results."
+        ),
     )
 
     @property

@@ -23,6 +23,9 @@ MAX_BYTES = 256 * 1024
 MAX_VALUES = 20_000
 MAX_DEPTH = 40
 
+OVERRIDES = "--set"
+"""What messages call the command line, where a key was written there."""
+
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -181,22 +184,28 @@ class _Builder:
         self.source = source
         self.problems: list[Problem] = []
         self._values = 0
+        self._depth = 0
         self._yaml = YAML(typ="safe", pure=True)
 
     def build(self, node: Node, path: KeyPath) -> Any:
+        """Return the data of a node. Raise `InputErrors` if it could go on for ever."""
         self._values += 1
         line = node.start_mark.line + 1
         # Where an alias was written is not kept by the parser: its anchor's place must do.
         self.source.places.setdefault(path, Place(self.source.file, line))
         if self._values > MAX_VALUES:
-            if self._values == MAX_VALUES + 1:
-                full = f"holds more than {MAX_VALUES} values once its aliases are followed"
-                self._wrong((), line, full)
-            return None
-        if len(path) > MAX_DEPTH:
+            self._wrong((), line, f"holds more than {MAX_VALUES} values, aliases followed")
+            raise InputErrors(self.problems)
+        if self._depth > MAX_DEPTH:
             self._wrong(path[:3], line, f"is nested more than {MAX_DEPTH} deep, or holds itself")
-            self._values = MAX_VALUES + 1  # one message is enough, and a loop must end
-            return None
+            raise InputErrors(self.problems)
+        self._depth += 1
+        try:
+            return self._built(node, path, line)
+        finally:
+            self._depth -= 1
+
+    def _built(self, node: Node, path: KeyPath, line: int) -> Any:
         if isinstance(node, ScalarNode):
             return self._scalar(node, path, line)
         if isinstance(node, SequenceNode):
