@@ -36,12 +36,13 @@ def page(view: View) -> str:
         ),
     ]
     if ladder:
-        sections.append(("ladder-section", "Operating points", _charts([ladder])))
+        sections.append(("ladder", "Operating points", _charts([ladder])))
     sections.append(("provenance", "Provenance", _provenance(view)))
     charts = [*drawn, energy, *costs, fates, time, *([ladder] if ladder else [])]
-    links = "".join(f'<li><a href="#{key}">{title}</a></li>' for key, title, _ in sections)
+    links = "".join(f'<li><a href="#about-{key}">{title}</a></li>' for key, title, _ in sections)
     body = "".join(
-        f'<section id="{key}" aria-labelledby="{key}-h"><h2 id="{key}-h">{title}</h2>\n'
+        f'<section id="about-{key}" aria-labelledby="about-{key}-h">'
+        f'<h2 id="about-{key}-h">{title}</h2>\n'
         f"{inner}</section>\n"
         for key, title, inner in sections
     )
