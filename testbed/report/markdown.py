@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from testbed.report.provenance import repeat_with, stamp_rows
 from testbed.report.view import COLUMNS, View
 
 
@@ -34,7 +35,9 @@ def markdown(view: View) -> str:
     if view.claims:
         lines += ["## Claims", ""]
         lines += [f"- {_plain(claim['message'])}" for claim in view.claims] + [""]
-    return "\n".join(lines)
+    lines += ["## Provenance", "", _plain(repeat_with(view.run)), ""]
+    lines += [f"- {_plain(what)}: {_plain(value)}" for what, value in stamp_rows(view.run)]
+    return "\n".join([*lines, ""])
 
 
 def _row(cells: list[str]) -> str:

@@ -99,6 +99,15 @@ def test_the_page_stays_small_beside_plotly(html):
     assert len(html.encode()) < bundle.stat().st_size + 2_000_000
 
 
+def test_every_figure_can_be_traced_to_what_it_came_from(sample, html):
+    """Scenario digest, seeds, hashes of trace and profiles, version, kinds, n and pairing."""
+    wanted = ["ab12cd34", "1, 2, 3", *sample.provenance["files"].values(), "0.1.0"]
+    for text in [*wanted, "assumed", "published", "Mean over 3 seeds", "95 % over 3 seeds"]:
+        assert text in html, text
+    for text in wanted:
+        assert text in markdown(View(sample)), text
+
+
 def test_the_page_says_everything_that_was_asked(html):
     for text in [
         "vs",
