@@ -9,6 +9,7 @@ from testbed.metrics import STAGES
 from testbed.model import NS_PER_MS
 from testbed.report.plot import (
     INK,
+    NAMED,
     Chart,
     Figure,
     axis,
@@ -18,13 +19,13 @@ from testbed.report.plot import (
     number,
     numbers,
     plain,
+    short,
     significant,
     stacked_bars,
 )
 from testbed.report.view import View
 
 _POINTS = 400  # of a line; more cannot be told apart on a screen
-_LABELLED = 10  # more names on the lines than this would cover each other
 
 
 def charts(view: View) -> list[Chart]:
@@ -93,7 +94,7 @@ def _distribution(view: View) -> Chart:
 
 def _on_the_lines(samples: dict[str, NDArray[np.float64]], *, log: bool) -> list[dict[str, object]]:
     """Return each policy's name on its own line, each at a height of its own."""
-    if len(samples) > _LABELLED:
+    if len(samples) > NAMED:
         return []
     labels: list[dict[str, object]] = []
     for i, (policy, values) in enumerate(samples.items()):
@@ -106,7 +107,7 @@ def _on_the_lines(samples: dict[str, NDArray[np.float64]], *, log: bool) -> list
                     "name": "direct",
                     "x": number(float(np.log10(at)) if log else at),
                     "y": number(height),
-                    "text": plain(policy if len(policy) <= 16 else f"{policy[:15]}…"),
+                    "text": plain(short(policy)),
                     "xanchor": "left",
                     "xshift": 3,
                     "showarrow": False,

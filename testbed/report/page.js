@@ -7,6 +7,8 @@
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
   };
 
+  const short = (name) => (name.length > 16 ? name.slice(0, 15) + "…" : name);
+
   // Narrow: names in the chart give way to the legend, and a finger scrolls the page, not the chart.
   function fitted(figure, width) {
     const layout = JSON.parse(JSON.stringify(figure.layout));
@@ -20,7 +22,13 @@
         layout.xaxis.ticktext = layout.xaxis.ticktext.filter((_, i) => Number.isInteger(Math.log10(ticks[i])));
         layout.xaxis.tickvals = ticks.filter((tick) => Number.isInteger(Math.log10(tick)));
       }
-      if (layout.barmode) layout.height += 22 * Math.ceil(figure.data.length / 2);
+      if (layout.barmode) {
+        const names = figure.data[0].y;
+        layout.yaxis.tickvals = names;
+        layout.yaxis.ticktext = names.map(short);
+        if (layout.annotations.length) layout.xaxis.range[1] *= 1.12;
+      }
+      if (figure.data.length > 3) layout.height += 20 * Math.ceil(figure.data.length / 2);
     }
     layout.width = width;
     return layout;
@@ -32,8 +40,11 @@
     const variants = charts[key];
     const figure = variants[select ? select.value : Object.keys(variants)[0]];
     const room = width || place.clientWidth;
-    const data = figure.data.map((trace) =>
-      room < 560 && trace.meta === "named" ? { ...trace, mode: "markers" } : trace);
+    const data = room >= 560 ? figure.data : figure.data.map((trace) => ({
+      ...trace,
+      name: short(trace.name),
+      mode: trace.meta === "named" ? "markers" : trace.mode,
+    }));
     return Plotly.react(place, data, fitted(figure, room), config);
   }
 

@@ -33,6 +33,9 @@ _MARKERS = (
     "triangle-down",
 )
 _PATTERNS = ("", "/", "x", "-", ".", "\\", "|", "+")
+NAMED = 10
+"""More names than this, written into a chart, would cover each other."""
+
 _FILLS = ("#0067a5", "#f0a35e", "#5fb89b", "#c98bc0", "#d9c766", "#9a9a9a", "#e88aa8", "#8f9bd6")
 
 
@@ -64,7 +67,10 @@ def line_style(index: int) -> dict[str, Any]:
 
 def marker_style(index: int, size: int = 11) -> dict[str, Any]:
     """Return the marker of the policy at a place in the scenario."""
-    return {"color": colour(index), "symbol": _MARKERS[index % len(_MARKERS)], "size": size}
+    symbol = _MARKERS[index % len(_MARKERS)]
+    if index // len(_MARKERS) % 2:
+        symbol += "-open"  # the second time round
+    return {"color": colour(index), "symbol": symbol, "size": size}
 
 
 def colour(index: int) -> str:
@@ -192,6 +198,11 @@ def significant(value: float, digits: int = 3) -> str:
         return "0"
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return f"{value:,.{min(decimals, 6)}f}".replace(",", " ")
+
+
+def short(text: str, most: int = 16) -> str:
+    """Return a name that fits beside a point or a line."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def plain(text: str) -> str:

@@ -11,6 +11,7 @@ from testbed.model import Mode
 from testbed.report.labels import placed
 from testbed.report.plot import (
     INK,
+    NAMED,
     Chart,
     Figure,
     axis,
@@ -21,6 +22,7 @@ from testbed.report.plot import (
     number,
     numbers,
     plain,
+    short,
     significant,
 )
 from testbed.report.view import Column, View
@@ -74,11 +76,11 @@ def _scatter(view: View, cost: Column) -> Figure:
             continue
         trace: dict[str, Any] = {
             "type": "scatter",
-            "mode": "markers+text",
+            "mode": "markers+text" if len(view.policies) <= NAMED else "markers",
             "name": plain(policy),
             "x": [0],
             "y": [number(y["value"])],
-            "text": [plain(policy)],
+            "text": [plain(short(policy))],
             "textposition": "top right",
             "marker": marker_style(i) | {"line": {"color": INK, "width": 1}},
             "error_x": _whisker(x),
@@ -138,7 +140,7 @@ def _name_apart(traces: list[dict[str, Any]], x: dict[str, Any]) -> None:
         ((value - left) / (right - left), (height - low) / (high - low or 1.0))
         for value, height in zip(across, heights, strict=True)
     ]
-    places = placed(points, [trace["name"] for trace in traces])
+    places = placed(points, [trace["text"][0] for trace in traces])
     for trace, place in zip(traces, places, strict=True):
         trace["textposition"] = place
 
