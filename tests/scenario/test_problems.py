@@ -52,7 +52,7 @@ ONE_MISTAKE = {
     ),
     "clients that are no list": (
         CLIENT, "clients: camera\n",
-        ["13: clients: must be a list that is not empty, of a group of keys (name, count, "],
+        ["13: clients: must be a list of groups of keys (name, count, "],
     ),
     "policies that are a list": (
         "  narrow: {kind: fixed, width: 0.25}\n  adaptive:\n    kind: goodput\n", "  [narrow]\n",
@@ -123,9 +123,8 @@ ONE_MISTAKE = {
     ),
     "no clients": (
         CLIENT, "clients: []\n",
-        ["13: clients: must be a list that is not empty, of a group of keys (name, count, device, "
-         "radio, detector, source, ladder, queue, drop_expired, answer_bytes) each, not an "
-         "empty list"],
+        ["13: clients: must be a list of groups of keys (name, count, device, "
+         "radio, detector, source, ladder, queue, drop_expired, answer_bytes), not an empty list"],
     ),
     "no policies": (
         "  narrow: {kind: fixed, width: 0.25}\n  adaptive:\n    kind: goodput\n", "  {}\n",
@@ -133,8 +132,7 @@ ONE_MISTAKE = {
     ),
     "no seeds": (
         "[1, 2]", "[]",
-        ["3: seeds: must be a list that is not empty, of a whole number from 0 to 2147483647 each, "
-         "not an empty list"],
+        ["3: seeds: must be a list of whole numbers from 0 to 2147483647, not an empty list"],
     ),
     "a negative seed": (
         "[1, 2]", "[1, -2]",
