@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -109,16 +109,10 @@ class View:
         """What a reader must know before believing a number."""
         return caveats(self.run)
 
-    def interval(
-        self,
-        policy: str,
-        column: Column,
-        figure: Callable[[Mapping[str, float]], float] | None = None,
-    ) -> Interval:
+    def interval(self, policy: str, column: Column) -> Interval:
         """Return mean and interval over the seeds of a column, in the unit shown."""
-        take = figure or column.figure
         most = column.definition.most * column.factor
-        values = [take(figures) for figures in self.figures[policy].values()]
+        values = [column.figure(figures) for figures in self.figures[policy].values()]
         return interval(values, within=(0.0, most))
 
     def cell(self, policy: str, column: Column) -> Cell:
