@@ -54,13 +54,14 @@ def test_a_complete_folder_that_is_written_again_and_dies_is_incomplete(tmp_path
 def test_a_file_system_that_refuses_is_named_with_advice(tmp_path, monkeypatch, number, advice):
     folder = tmp_path / "run"
 
-    with pytest.raises(EnvironmentLacks, match=advice) as caught, records.writing(folder) as put:
-        monkeypatch.setattr(
-            "pathlib.Path.write_text", lambda *_, **__: (_ for _ in ()).throw(OSError(number, "x"))
-        )
-        put("a.txt", "text")
+    def refuse(*args, **kwargs):
+        raise OSError(number, "refused")
 
-    monkeypatch.undo()
+    monkeypatch.setattr("pyarrow.parquet.write_table", refuse)
+
+    with pytest.raises(EnvironmentLacks, match=advice) as caught, records.writing(folder) as put:
+        put("frames.parquet", None)
+
     assert str(folder) in str(caught.value)
     assert caught.value.exit_code == 3
     with pytest.raises(RunError, match="incomplete"):
@@ -70,9 +71,10 @@ def test_a_file_system_that_refuses_is_named_with_advice(tmp_path, monkeypatch, 
 def test_a_file_in_the_way_is_an_error_about_the_file(tmp_path):
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(EnvironmentLacks, match="cannot write the run folder"):
-        with records.writing(tmp_path / "file" / "run"):
-            pass
+    folder = tmp_path / "file" / "run"
+
+    with pytest.raises(EnvironmentLacks, match="cannot write"), records.writing(folder):
+        pass
 
 
 @pytest.mark.parametrize(

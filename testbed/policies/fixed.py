@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field
 
 from testbed.model import LOCAL, SKIP, Ladder, Mode, Observation, OperatingPoint, Policy
@@ -40,6 +41,10 @@ class Fixed(Policy):
             listed = "; ".join(str(rung.point) for rung in ladder)
             raise ValueError(f"{self.point} is not on the ladder, which has {listed}") from None
 
+    def reset(self, rng: np.random.Generator) -> None:
+        """Work out the point once."""
+        self._point = self.point
+
     def choose(self, seen: Observation, ladder: Ladder) -> OperatingPoint:
         """Return the point."""
-        return self.point
+        return self._point

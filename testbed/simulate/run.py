@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import simpy
 
@@ -73,18 +75,34 @@ def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
         )
         for name, group in names
     ]
-    env.run(until=end_ns)
-    return rows_of(
-        policy,
-        seed,
-        end_ns,
-        {client.name: (client.frames, client.ledger.close(end_ns)) for client in clients},
-        {
-            name: mbps_per_bin(capacity, spec.duration_ns, PLOT_BIN_NS)
-            for name, capacity in offered.items()
-        },
-        up.byte_counts(),
-    )
+    with _collector_off():
+        env.run(until=end_ns)
+        return rows_of(
+            policy,
+            seed,
+            end_ns,
+            {client.name: (client.frames, client.ledger.close(end_ns)) for client in clients},
+            {
+                name: mbps_per_bin(capacity, spec.duration_ns, PLOT_BIN_NS)
+                for name, capacity in offered.items()
+            },
+            up.byte_counts(),
+        )
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """Keep the garbage collector from scanning a run's rows over and over: they are no garbage.
+
+    Events free themselves by reference count. It took a third of the time of a long run.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _channel(

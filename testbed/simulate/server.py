@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import simpy
@@ -61,7 +62,8 @@ class Server:
         drop_expired: bool,
     ) -> None:
         self._env = env
-        self._profile = profile
+        # The work of a batch takes few values: as many as there are combinations of rungs.
+        self._decode_ns = lru_cache(maxsize=1 << 16)(profile.decode_ns)
         self._idle = workers
         self._batch_max = batch_max
         self._batch_wait_ns = batch_wait_ns
@@ -93,7 +95,7 @@ class Server:
             batch = self._take(now)
             if batch:
                 self._idle -= 1
-                spent_ns = self._profile.decode_ns(sum(job.mac for job in batch))
+                spent_ns = self._decode_ns(sum([job.mac for job in batch]))
                 env.timeout(spent_ns, batch).callbacks.append(self._finish)
 
     def _take(self, now: int) -> list[Job]:

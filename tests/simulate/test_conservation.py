@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
@@ -106,7 +107,7 @@ def test_every_run_conserves_frames_bytes_and_joules(world, changes, seed):
             own = [s for s in spans if s["client"] == client and s["component"] == component]
             assert own[0]["start_ns"] == 0
             assert own[-1]["end_ns"] == end_ns
-            assert all(a["end_ns"] == b["start_ns"] for a, b in zip(own, own[1:], strict=False))
+            assert all(a["end_ns"] == b["start_ns"] for a, b in pairwise(own))
             assert all(s["power_w"] >= 0 for s in own)
             joules = math.fsum(s["power_w"] * (s["end_ns"] - s["start_ns"]) * 1e-9 for s in own)
             assert math.isclose(joules, math.fsum(s["energy_j"] for s in own), rel_tol=1e-9)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from testbed.simulate import simulate
@@ -151,7 +153,7 @@ def test_credibility_4_latency_does_not_flatten_after_saturation(world):
 
     latency = [f["answered_ns"] - f["captured_ns"] for f in answered]
     step_ns = 73_728 * 8 * 1000 - 200 * MS
-    growth = [b - a for a, b in zip(latency[1:], latency[2:], strict=False)]
+    growth = [b - a for a, b in pairwise(latency[1:])]
     assert growth
     assert growth == [step_ns] * len(growth)
 
