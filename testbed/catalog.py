@@ -13,7 +13,14 @@ from typing import Literal
 
 from testbed.errors import TestbedError, UnknownName
 
-Shelf = Literal["traces", "devices/devices", "devices/radios", "devices/servers", "scenarios"]
+Shelf = Literal[
+    "traces",
+    "devices/devices",
+    "devices/radios",
+    "devices/servers",
+    "scenarios",
+    "scenarios/sweeps",
+]
 
 # What counts as an entry on each shelf; everything else there is documentation.
 _SUFFIXES: dict[str, tuple[str, ...]] = {
@@ -22,6 +29,7 @@ _SUFFIXES: dict[str, tuple[str, ...]] = {
     "devices/radios": (".yaml",),
     "devices/servers": (".yaml",),
     "scenarios": (".yaml",),
+    "scenarios/sweeps": (".yaml",),
 }
 _SINGULAR = {
     "traces": "trace",
@@ -29,6 +37,7 @@ _SINGULAR = {
     "devices/radios": "radio",
     "devices/servers": "server",
     "scenarios": "scenario",
+    "scenarios/sweeps": "sweep",
 }
 
 
@@ -48,10 +57,14 @@ def root() -> Path:
 def entries(shelf: Shelf) -> Iterator[tuple[str, Path]]:
     """Yield name and path of everything on a shelf, sorted by name.
 
-    YAML entries are named without their suffix, traces with it, both relative to the shelf.
+    YAML entries are named without their suffix, traces with it, both relative to the shelf. What
+    lies on a shelf inside another belongs to the inner one alone.
     """
     folder = root() / shelf
+    inner = [root() / other for other in _SUFFIXES if other.startswith(f"{shelf}/")]
     for path in sorted(folder.rglob("*")):
+        if any(other in path.parents for other in inner):
+            continue
         if path.suffix in _SUFFIXES[shelf] and path.is_file():
             name = path.relative_to(folder).as_posix()
             yield (name.removesuffix(".yaml"), path)

@@ -175,6 +175,14 @@ def _coded(values: Iterable[str | None], known: list[str]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(codes, pa.array(known))
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file outside a run folder. Raise `EnvironmentLacks` if it cannot be."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
 @contextmanager
 def writing(folder: Path) -> Iterator[Callable[[str, str | pa.Table], None]]:
     """Open a run folder for writing; yields `put(name, content)`.
@@ -204,7 +212,7 @@ def writing(folder: Path) -> Iterator[Callable[[str, str | pa.Table], None]]:
         raise _cannot_write(folder, error) from error
 
 
-def _cannot_write(folder: Path, error: OSError) -> EnvironmentLacks:
+def _cannot_write(path: Path, error: OSError) -> EnvironmentLacks:
     reason = {
         errno.ENOSPC: "no space left on the disk; free some or name another folder with --out",
         errno.EACCES: "no permission to write there; name another folder with --out",
@@ -212,7 +220,7 @@ def _cannot_write(folder: Path, error: OSError) -> EnvironmentLacks:
         errno.ENOTDIR: "a part of the path is a file; name another folder with --out",
         errno.EEXIST: "a file of that name is in the way; name another folder with --out",
     }.get(error.errno or 0, error.strerror or str(error))
-    return EnvironmentLacks(f"cannot write the run folder {folder}: {reason}")
+    return EnvironmentLacks(f"cannot write {path}: {reason}")
 
 
 def tables(rows: Sequence[RunRows]) -> tuple[pa.Table, pa.Table]:
@@ -232,8 +240,8 @@ def _frame(table: pa.Table) -> pd.DataFrame:
     return table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
 
 
-def read(folder: Path) -> Run:
-    """Read a run folder. Raise a `RunError` if there is none or if it is not complete."""
+def check(folder: Path) -> None:
+    """Raise a `RunError` if there is no complete run folder here."""
     if not folder.exists():
         raise RunError(f"{folder}: no such run folder")
     if not folder.is_dir():
@@ -243,6 +251,12 @@ def read(folder: Path) -> Run:
             f"{folder}: incomplete: the run was interrupted before it ended; "
             f"run its scenario again (a file {INCOMPLETE} marks it)"
         )
+    _provenance(folder)
+
+
+def read(folder: Path) -> Run:
+    """Read a run folder. Raise a `RunError` if there is none or if it is not complete."""
+    check(folder)
     return read_back(folder)
 
 
@@ -251,13 +265,8 @@ def read_back(folder: Path) -> Run:
     import pyarrow.parquet as pq
     from ruamel.yaml import YAML
 
-    try:
-        provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-        if provenance.get("schema") != SCHEMA:
-            raise RunError(
-                f"{folder}: written with run-folder schema {provenance.get('schema')}, "
-                f"this version reads {SCHEMA}; run its scenario again"
-            )
+    provenance = _provenance(folder)
+    with _readable(folder):
         summary = folder / "summary.json"
         return Run(
             folder,
@@ -267,6 +276,24 @@ def read_back(folder: Path) -> Run:
             provenance,
             json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else None,
         )
+
+
+def _provenance(folder: Path) -> dict[str, Any]:
+    with _readable(folder):
+        text = (folder / "provenance.json").read_text(encoding="utf-8")
+        provenance: dict[str, Any] = json.loads(text)
+    if provenance.get("schema") != SCHEMA:
+        raise RunError(
+            f"{folder}: written with run-folder schema {provenance.get('schema')}, "
+            f"this version reads {SCHEMA}; run its scenario again"
+        )
+    return provenance
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         missing = Path(error.filename).name
         raise RunError(f"{folder}: not a run folder: {missing} is missing") from None

@@ -40,7 +40,7 @@ def run(
     Raises:
         EnvironmentLacks: The folder cannot be written.
     """
-    folder = out / f"{scenario.spec.name}-{scenario.digest}"
+    folder = folder_of(scenario, out)
     with records.writing(folder) as put:
         rows = _simulate_all(scenario, workers, progress)
         frames, energy = records.tables(rows)
@@ -51,6 +51,11 @@ def run(
         put("summary.json", _json(compare.summary(records.read_back(folder))))
     report.write(folder)
     return folder
+
+
+def folder_of(scenario: Scenario, out: Path) -> Path:
+    """Return the run folder of a scenario, named by its content."""
+    return out / f"{scenario.spec.name}-{scenario.digest}"
 
 
 def _simulate_all(scenario: Scenario, workers: int, progress: Progress) -> list[RunRows]:
