@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 
 import testbed
 from testbed import catalog, scenario
+from testbed.sweep import load_sweep
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -20,7 +21,8 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 MANUAL = sorted(
     path for form in ("*.md", "docs/*.md", "[a-z]*/README.md") for path in ROOT.glob(form)
 )
-SCENARIOS = sorted((ROOT / "scenarios").rglob("*.yaml"))
+SWEEPS = sorted((ROOT / "scenarios" / "sweeps").rglob("*.yaml"))
+SCENARIOS = sorted(set((ROOT / "scenarios").rglob("*.yaml")) - set(SWEEPS))
 
 HEAVY = ("torch", "pandas", "scipy", "pyarrow", "plotly", "simpy", "matplotlib", "ruamel.yaml")
 
@@ -78,6 +80,11 @@ def test_every_shipped_scenario_loads(path):
 
     assert loaded.spec.name
     assert catalog.name_of("scenarios", path) is not None
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=names(SWEEPS))
+def test_every_point_of_every_shipped_sweep_loads(path):
+    assert len(load_sweep(str(path))) > 1
 
 
 @pytest.mark.parametrize("shelf", ["traces", "devices", "scenarios"])

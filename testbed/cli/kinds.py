@@ -286,6 +286,7 @@ _KINDS = (
     _profile("server", "devices/servers", "load_server"),
     Kind("detector", "detectors", _detector_names, _detector_line, _detector_page),
     _shelved("scenario", "scenarios", _scenario_line, _scenario_page),
+    _shelved("sweep", "scenarios/sweeps", _scenario_line, _scenario_page),
 )
 
 KINDS = {kind.name: kind for kind in _KINDS}

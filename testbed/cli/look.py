@@ -51,7 +51,7 @@ def ls(
         str | None,
         typer.Argument(
             help="policies, links, transports, formats, traces, devices, radios, servers, "
-            "detectors or scenarios; all if left out."
+            "detectors, scenarios or sweeps; all if left out."
         ),
     ] = None,
     as_json: AsJson = False,
@@ -74,7 +74,7 @@ def show(
 ) -> None:
     """Show one thing: the options of a part, the figures of a profile, the points of a detector.
 
-    A scenario is printed as it stands, so that it can be redirected to a file and changed.
+    A scenario or sweep is printed as it stands, so that it can be redirected to a file and changed.
     """
     from testbed.cli.kinds import kind_of
 
