@@ -43,8 +43,8 @@ class Point:
 def load_sweep(name: str) -> list[Point]:
     """Return every point of a sweep, in the order of the grid, the last key running fastest.
 
-    `name` is a file, or a sweep that ships. It names a scenario (a file beside it, or one that ships) and a grid from key paths, as
-    for `--set`, to lists of values.
+    `name` is a file, or a sweep that ships. It names a scenario (a file beside it, or one that
+    ships) and a grid from key paths, as for `--set`, to lists of values.
 
     Raises:
         InputErrors: Something is wrong with the file or with a point of it; all of it at once.

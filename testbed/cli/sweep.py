@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -38,8 +38,8 @@ def sweep(
 ) -> None:
     """Run a scenario over a grid of values, and go on where it stopped.
 
-    Points that are complete already are not run again. Prints the best policy of each point, and
-    writes every metric of every point and policy to a CSV file.
+    Points that are complete already are not run again. Prints the best policy of each point
+    beside the best static one, and writes every metric of every policy to a CSV file.
     """
     import json
 
@@ -54,18 +54,32 @@ def sweep(
         folders = run_sweep(points, out, workers=workers, progress=progress)
     path = out / f"{stem}.csv"
     write_text(path, table(points, folders))
-    keys = list(points[0].values)
-    found = Table("points", [*keys, "best_static", "best_policy", "on_time_map", "verdict"])
+    columns = ["best_policy", "on_time_map", "best_static", "its_on_time_map", "difference"]
+    found = Table("points", [*points[0].values, *columns])
     for point, folder in zip(points, folders, strict=True):
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        scores = {
-            policy: metrics["on_time_map"]["value"]
-            for policy, metrics in summary["policies"].items()
-            if metrics["on_time_map"]["value"] is not None
-        }
-        best = max(scores, key=lambda policy: scores[policy], default=None)
-        comparison = summary["comparison"]
-        shown = None if best is None else round(scores[best], 4)
-        row = [comparison["best_fixed"], best, shown, comparison["verdict"]]
-        found.rows.append([*map(str, point.values.values()), *row])
-    Page(tables=[found], notes=[f"every metric: {path}"]).print()
+        found.rows.append([*map(str, point.values.values()), *_best(summary)])
+    Page(tables=[found], notes=[f"every metric of every policy: {path}"]).print()
+
+
+def _best(summary: dict[str, Any]) -> list[str | float | None]:
+    """Return the best policy, the best static one, their on-time mAP, and how they differ."""
+    scores = {
+        policy: metrics["on_time_map"]["value"]
+        for policy, metrics in summary["policies"].items()
+        if metrics["on_time_map"]["value"] is not None
+    }
+    best = max(scores, key=lambda policy: scores[policy], default=None)
+    static = summary["comparison"]["best_fixed"]
+    differences = summary["comparison"]["differences"].get(best)
+    shown = None
+    if differences is not None:
+        found = differences["on_time_map"]
+        shown = f"{found['value']:+.4f}"
+        if found["low"] is not None:
+            shown += f" [{found['low']:+.4f}, {found['high']:+.4f}]"
+    return [best, _rounded(scores.get(best)), static, _rounded(scores.get(static)), shown]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
