@@ -11,11 +11,12 @@ for the device waits for the next on-duration).
 
 from __future__ import annotations
 
+from bisect import insort
 from heapq import heappop, heappush
-from typing import NamedTuple
 
 from testbed.devices.profile import RadioProfile, whole_ns
-from testbed.devices.sheets import DirectionSheet
+from testbed.devices.radio_units import Line, Phase, PowerLine, phases_of
+from testbed.model import NS_PER_S
 
 IDLE = "idle"
 PROMOTION = "promotion"
@@ -29,24 +30,6 @@ Span = tuple[int, int, str, float]
 
 Transfer = tuple[int, int, float, float, float]
 """start_ns, end_ns, alpha · rate in W, beta in W of the dearer direction in use, cap in W"""
-
-
-Line = tuple[float, float, float]
-"""alpha · rate, beta and cap, all in W"""
-
-
-class _Direction:
-    """The power line of one direction in the units of the hot path."""
-
-    __slots__ = ("beta_w", "cap_w", "high", "low", "slope_w")
-
-    def __init__(self, sheet: DirectionSheet) -> None:
-        # Rates are in bytes per nanosecond here: 8000 Mbit/s each.
-        self.slope_w = sheet.alpha_w_per_mbps.value * 8e3
-        self.beta_w = sheet.beta_w.value
-        self.cap_w = float("inf") if sheet.cap_w is None else sheet.cap_w.value
-        low, high = (0.0, float("inf")) if sheet.valid_mbps is None else sheet.valid_mbps.value
-        self.low, self.high = low / 8e3, high / 8e3
 
 
 class Radio:
@@ -68,8 +51,10 @@ class Radio:
 
     __slots__ = (
         "_active",
+        "_amid",
         "_background",
         "_down",
+        "_held",
         "_idle_w",
         "_last_end",
         "_later",
@@ -100,8 +85,8 @@ class Radio:
         self.transfers: list[Transfer] = []
         self.out_of_range = 0
         self.unannounced = 0
-        self._up = _Direction(sheet.up)
-        self._down = _Direction(sheet.down)
+        self._up = PowerLine(sheet.up)
+        self._down = PowerLine(sheet.down)
         self._idle_w = profile.idle_w
         cycle = sheet.idle.cycle_s
         self._page_ns = 0 if cycle is None else whole_ns(cycle.value)
@@ -109,7 +94,7 @@ class Radio:
             (0, 0.0) if step is None else (whole_ns(step.duration_s.value), step.power_w.value)
             for step in (sheet.promotion, sheet.switch)
         )
-        self._phases = _phases(profile)
+        self._phases = phases_of(profile)
         self._steps = [(phase.end_ns, phase.state, phase.power_w) for phase in self._phases]
         self._resumes = any(phase.resume_ns for phase in self._phases)
         self._tail_ns = profile.tail_ns
@@ -118,12 +103,14 @@ class Radio:
         self._watt_ns = 0.0
         self._pending: list[Transfer] = []  # begin at or after `_now`
         self._active: list[Transfer] = []  # under way at `_now`
+        self._amid = False  # whether one state goes on at `_now`
         self._background: list[Span] = []  # promotions and the like, in order
         # What `wake` and `hear` must know without settling anything: when the last activity ends of
         # those begun by now, those that begin later, and the promotion under way.
         self._last_end = self._reach
         self._later: list[tuple[int, int]] = []
         self._promoting = (0, 0)
+        self._held: list[int] = []
 
     @property
     def now_ns(self) -> int:
@@ -205,7 +192,7 @@ class Radio:
         power_w = rate_w + beta_w
         return (power_w if power_w < cap_w else cap_w) * (end_ns - start_ns) * 1e-9
 
-    def _line(self, line: _Direction, size_bytes: int, duration_ns: int) -> Line:
+    def _line(self, line: PowerLine, size_bytes: int, duration_ns: int) -> Line:
         if not (size_bytes and duration_ns):
             return 0.0, line.beta_w, line.cap_w
         rate = size_bytes / duration_ns
@@ -213,18 +200,52 @@ class Radio:
             self.out_of_range += 1
         return line.slope_w * rate, line.beta_w, line.cap_w
 
+    def hold(self, start_ns: int) -> None:
+        """Say that a transfer begins at `start_ns` whose end is not known yet.
+
+        It keeps the radio awake until `release`, which comes with the same instant, just before
+        the transfer is told to `use`. Until then nothing after `start_ns` may be settled.
+        """
+        insort(self._held, start_ns)
+
+    def release(self, start_ns: int) -> None:
+        """End a hold. Raise a `ValueError` if there is none of this instant."""
+        self._held.remove(start_ns)
+
+    def finish(self, end_ns: int) -> None:
+        """Settle up to `end_ns`, the run's end; what is held still draws base power to there."""
+        for start_ns in self._held:
+            if start_ns < end_ns:
+                self.use(start_ns, end_ns)
+        self._held.clear()
+        self.advance(end_ns)
+
+    def joules_by(self, now_ns: int) -> float:
+        """Settle what is certain and return the energy up to `now_ns`.
+
+        Exact unless a transfer is held; from where the first held one began, the base power of
+        sending stands for what is not known yet.
+        """
+        certain_ns = max(self._now, min(now_ns, self._held[0])) if self._held else now_ns
+        self.advance(certain_ns)
+        return self.joules + self._up.beta_w * (now_ns - certain_ns) / NS_PER_S
+
     def advance(self, to_ns: int) -> None:
         """Settle everything up to `to_ns`. Raise a `ValueError` if that is before the last time."""
         if to_ns < self._now:
             raise ValueError(f"settled up to {self._now} ns already, asked to go back to {to_ns}")
+        if self._held and to_ns > self._held[0]:
+            raise ValueError(f"the transfer held since {self._held[0]} ns is not known yet")
         pending, spans = self._pending, self.spans
         pending.sort()
         count, taken, now, seam = len(pending), 0, self._now, len(spans)
-        tail_ns, amid = self._tail_ns, bool(self._active)
+        tail_ns = self._tail_ns
+        amid = self._amid and not (pending and pending[0][0] == now)
         while now < to_ns or (taken < count and pending[taken][0] < to_ns):
             if not self._active:
                 if taken == count or pending[taken][0] >= to_ns:
                     self._rest(now, to_ns)
+                    self._amid = True
                     break
                 first = pending[taken]
                 taken += 1
@@ -244,6 +265,7 @@ class Radio:
                     if end > self._reach:
                         self._reach = end
                     now = end
+                    self._amid = False
                     continue
                 self._active.append(first)
                 now = start
@@ -254,9 +276,8 @@ class Radio:
         self._now = to_ns
         del pending[:taken]
         # A state that two calls settled piecewise is one span all the same.
-        if 0 < seam < len(spans) and spans[seam - 1][2:] == spans[seam][2:]:
-            if amid or spans[seam][2] != CONNECTED:
-                spans[seam - 1 : seam + 1] = [(spans[seam - 1][0], *spans[seam][1:])]
+        if amid and 0 < seam < len(spans) and spans[seam - 1][2:] == spans[seam][2:]:
+            spans[seam - 1 : seam + 1] = [(spans[seam - 1][0], *spans[seam][1:])]
 
     def _share(self, now: int, limit: int) -> int:
         """Settle the active transfers up to the first that ends, at most to `limit`."""
@@ -267,6 +288,7 @@ class Radio:
             self.spans.append((now, edge, CONNECTED, power_w))
             self._watt_ns += power_w * (edge - now)
         ended = [transfer[1] for transfer in active if transfer[1] <= edge]
+        self._amid = not ended
         if ended:
             self._reach = max(self._reach, *ended)
             active[:] = [transfer for transfer in active if transfer[1] > edge]
@@ -331,6 +353,8 @@ class Radio:
 
     def _since_activity(self, now_ns: int) -> int:
         """Time since the last activity ended, of those begun by now; negative while one lasts."""
+        if self._held and self._held[0] <= now_ns:
+            return -1
         later = self._later
         while later and later[0][0] <= now_ns:
             end = heappop(later)[1]
@@ -338,34 +362,8 @@ class Radio:
                 self._last_end = end
         return now_ns - self._last_end
 
-    def _phase_at(self, since: int) -> _Phase:
+    def _phase_at(self, since: int) -> Phase:
         return next(phase for phase in self._phases if since < phase.end_ns)
-
-
-class _Phase(NamedTuple):
-    """A phase of the tail; begin and end count from the last activity."""
-
-    state: str
-    begin_ns: int
-    end_ns: int
-    power_w: float
-    cycle_ns: int
-    on_ns: int
-    resume_ns: int
-
-
-def _phases(profile: RadioProfile) -> tuple[_Phase, ...]:
-    phases: list[_Phase] = []
-    begin = 0
-    for sheet in profile.sheet.tail:
-        end = begin + whole_ns(sheet.duration_s.value)
-        cycle, on, resume = (
-            0 if figure is None else whole_ns(figure.value)
-            for figure in (sheet.cycle_s, sheet.on_s, sheet.resume_s)
-        )
-        phases.append(_Phase(sheet.state, begin, end, sheet.mean_w, cycle, on, resume))
-        begin = end
-    return tuple(phases)
 
 
 def power_of(transfers: list[Transfer]) -> float:

@@ -218,6 +218,52 @@ def test_the_past_is_settled(radio):
         lte.use(3 * S, 2 * S)
 
 
+def test_a_held_transfer_keeps_the_radio_awake_until_its_end_is_known(radio):
+    """
+    In a shared cell a transfer's end is known when it has left; meanwhile the radio does not sleep.
+    """
+    wifi = radio("wifi-2012")
+    start = wifi.wake(0)
+    wifi.hold(start)
+
+    assert wifi.wake(5 * S) == 5 * S
+    assert wifi.hear(5 * S) == 5 * S
+    with pytest.raises(ValueError, match="held since 79000000 ns is not known yet"):
+        wifi.advance(S)
+    wifi.release(start)
+    wifi.use(start, 6 * S, up_bytes=300_000)
+    wifi.advance(7 * S)
+    assert [state for _, _, state, _ in wifi.spans] == [
+        "promotion",
+        "connected",
+        "psm_tail",
+        "idle",
+    ]
+    assert wifi.unannounced == 0
+
+
+def test_energy_so_far_takes_the_base_power_for_what_is_held(radio):
+    lte = radio("lte-2021")
+    start = lte.wake(0)
+    lte.hold(start)
+
+    assert lte.joules_by(start + S) == pytest.approx(0.28 * 0.44 + 0.44)
+    assert lte.now_ns == start, "the rest is not settled"
+    lte.release(start)
+    lte.use(start, start + 2 * S, up_bytes=500_000)
+    assert lte.joules_by(start + 2 * S) == pytest.approx(0.28 * 0.44 + 2 * (0.44 + 2 * 0.08021))
+
+
+def test_what_is_held_when_the_run_ends_has_the_base_power(radio):
+    lte = radio("lte-2021")
+    start = lte.wake(0)
+    lte.hold(start)
+    lte.hold(9 * S)
+    lte.finish(3 * S)
+
+    assert lte.spans[-1] == (start, 3 * S, "connected", 0.44)
+
+
 def check_spans(radio: Radio, end_ns: int) -> None:
     """Spans follow each other from 0 to the end, and their energies make the total."""
     assert radio.spans[0][0] == 0
