@@ -79,7 +79,7 @@ class Source:
 
     @cached_property
     def head(self) -> tuple[str, ...]:
-        """The first complete lines, at most 60 of 4096 characters, for telling formats apart; never raises."""
+        """The first lines, at most 60 of 4096 characters, to tell formats apart; never raises."""
         block = self.data[:_HEAD_BYTES]
         texts = block.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").split("\n")
         if len(self.data) > len(block) and len(texts) > 1:

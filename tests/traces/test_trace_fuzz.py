@@ -17,6 +17,8 @@ from testbed.traces.trace import MAX_PERIOD_NS
 EXAMPLES = {
     "mahimahi": "0\n0\n5\n9\n12\n",
     "rate-csv": "# holds: after\n# period_s: 9\ntime_s,rate_mbps\n0,1\n1,2.5\n2,0\n",
+    "tc-schedule": "#!/bin/sh\n# tc schedule of a trace, written by testbed\n# period_s: 9\n"
+    "at 0 5000000\nat 0.1 0\n",
     "stamped-csv": "timestamp,upload_mbps\n2024-04-19 18:51:00.004283904,5\n"
     "2024-04-19 18:51:01.1,6\n2024-04-19T20:51:02+02:00,7\n",
     "iperf3-json": json.dumps(
