@@ -27,7 +27,6 @@ CONNECTED = "connected"
 Span = tuple[int, int, str, float]
 """start_ns, end_ns, state, power_w"""
 
-
 Transfer = tuple[int, int, float, float, float]
 """start_ns, end_ns, alpha · rate in W, beta in W of the dearer direction in use, cap in W"""
 
@@ -204,8 +203,11 @@ class Radio:
         """Say that a transfer begins at `start_ns` whose end is not known yet.
 
         It keeps the radio awake until `release`, which comes with the same instant, just before
-        the transfer is told to `use`. Until then nothing after `start_ns` may be settled.
+        the transfer is told to `use`. Until then nothing after `start_ns` can be settled. Raise a
+        `ValueError` if that has happened already.
         """
+        if start_ns < self._now:
+            raise ValueError(f"a transfer held from {start_ns} ns, with all settled to {self._now}")
         insort(self._held, start_ns)
 
     def release(self, start_ns: int) -> None:

@@ -214,6 +214,8 @@ def test_the_past_is_settled(radio):
         lte.use(S - 1, 2 * S)
     with pytest.raises(ValueError, match="asked to go back"):
         lte.advance(S - 1)
+    with pytest.raises(ValueError, match="held from 999999999 ns"):
+        lte.hold(S - 1)
     with pytest.raises(ValueError, match="from 3000000000 to 2000000000"):
         lte.use(3 * S, 2 * S)
 
