@@ -65,6 +65,8 @@ class Goodput(Policy):
         for rung in rungs:  # by payload: of two equally good ones the smaller stays
             if rung.payload_bytes > sustainable:
                 break
+            if rung.point.mode is Mode.SKIP:
+                continue  # it would fit always, and the estimate would never be fresh again
             time_ns = rung.encode_ns + rung.payload_bytes * byte_ns + rung.decode_ns
             if time_ns <= left_ns and (best is None or rung.accuracy > best.accuracy):
                 best = rung

@@ -105,6 +105,7 @@ class Client:
             setup.device.jitter_cv, stream(seed, name, "encode"), len(self._captures)
         )
         policy.reset(stream(seed, name, "policy"))
+        self._wants_feedback = type(policy).feedback is not Policy.feedback
         if self._captures:
             env.timeout(self._captures[0]).callbacks.append(self._capture)
 
@@ -194,13 +195,7 @@ class Client:
             frame.sent_ns = delivery.sent_ns
             frame.wire_bytes = delivery.wire_bytes
             frame.radio_j += self._on_air(delivery.start_ns, delivery.sent_ns, delivery.wire_bytes)
-            job = Job(
-                frame,
-                frame.captured_ns + self._deadline_ns,
-                rung.server_mac,
-                self._decoded,
-                self._refused,
-            )
+            job = Job(frame, frame.captured_ns + self._deadline_ns, rung.server_mac, self)
             arrival_ns = delivery.sent_ns + self._uplink.delay_ns
             self._env.timeout(arrival_ns - self._env.now, job).callbacks.append(self._server.arrive)
 
@@ -218,7 +213,8 @@ class Client:
             up_bytes, down_bytes = round(up_bytes * share), round(down_bytes * share)
         return self._radio.use(start_ns, end_ns, up_bytes, down_bytes)
 
-    def _decoded(self, job: Job) -> None:
+    def decoded(self, job: Job) -> None:
+        """Take the answer from the server to the downlink."""
         frame = job.frame
         now = self._env.now
         delay_ns = self._downlink.delay_ns
@@ -229,7 +225,7 @@ class Client:
             self._env.timeout(end_ns - self._env.now, frame).callbacks.append(self._answered)
 
         if not self._downlink.send(now, self.name, self._answer_bytes, sent):
-            self._refused(job, Fate.DROPPED_QUEUE)
+            self.refused(job, Fate.DROPPED_QUEUE)
 
     def _answered(self, event: simpy.Event) -> None:
         now = self._env.now
@@ -239,7 +235,7 @@ class Client:
         in_time = now - frame.captured_ns <= self._deadline_ns
         self._answer(frame, Fate.ON_TIME if in_time else Fate.LATE, now)
 
-    def _refused(self, job: Job, fate: Fate) -> None:
+    def refused(self, job: Job, fate: Fate) -> None:
         """Learn, one propagation delay later, that the server will not answer."""
         job.frame.fate = fate
         timeout = self._env.timeout(self._downlink.delay_ns, (job.frame, fate))
@@ -259,8 +255,8 @@ class Client:
     def _end(self, frame: FrameRecord, fate: Fate, now: int) -> None:
         """Settle the frame's fate and tell the policy."""
         frame.fate = fate
-        if frame.point is None:
-            return  # dropped before the policy decided anything about it
+        if frame.point is None or not self._wants_feedback:
+            return  # dropped before the policy decided anything about it, or it does not listen
         start_ns, sent_ns, answered_ns = frame.send_start_ns, frame.sent_ns, frame.answered_ns
         self._policy.feedback(
             Outcome(

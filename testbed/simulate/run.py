@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 import simpy
 
@@ -52,7 +53,8 @@ def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
     down, _ = _channel(env, spec.network.downlink, transport, clients_named, "downlink", seed)
     server = Server(
         env,
-        scenario.server,
+        # The work of a batch takes few values: as many as there are combinations of rungs.
+        lru_cache(maxsize=1 << 16)(scenario.server.decode_ns),
         workers=spec.server.workers,
         batch_max=spec.server.batch.max,
         batch_wait_ns=spec.server.batch.wait_ns,

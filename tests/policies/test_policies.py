@@ -109,6 +109,14 @@ def test_goodput_begins_with_the_least():
     assert fresh(Goodput()).choose(seen(), example_ladder(skip=True)) == OperatingPoint(0.25)
 
 
+def test_goodput_never_skips():
+    """A skipped frame would fit always, and no upload would ever refresh the estimate."""
+    policy = fresh(Goodput())
+    policy.feedback(uploaded(1_000, 1000))
+
+    assert policy.choose(seen(), example_ladder(skip=True)) == OperatingPoint(0.25)
+
+
 def test_goodput_takes_the_smaller_of_two_means():
     """Two uploads of 1 s each, 8 then 4 Mbit/s: the fast mean falls further, and counts."""
     policy = fresh(Goodput())
