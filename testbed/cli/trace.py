@@ -61,7 +61,7 @@ SYNTHESISE_EXAMPLES = """
 
   testbed trace synthesise --technology lte-driving-up --duration 120 --seed 7 --out drive.up
 
-  testbed trace synthesise --technology wifi-walking --duration 60 --seed 1 > walk.up
+  testbed trace synthesise --technology wifi-walking-up --duration 60 --seed 1 > walk.up
 
   testbed trace ls --technologies
 """
@@ -226,16 +226,25 @@ def synthesise(
         float | None, typer.Option(help="Mean rate; drawn as measured runs differ if left out.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="File to write; standard output if left out.")
+        Path | None,
+        typer.Option(
+            help="File to write; standard output if left out. What ends in .csv gets rates, in .up "
+            "or .down opportunities."
+        ),
     ] = None,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a trace with the statistics of measured ones."""
+    """Make a trace with the statistics of measured ones.
+
+    Single opportunities (Mahimahi), or rates of 100 ms where the technology is too fast for that.
+    """
     from testbed.traces import write
     from testbed.traces.synthesise import synthesise as make
 
-    content = make(technology, duration, seed, mean_mbps=mean_mbps)
+    endings = {".csv": "rate", ".up": "opportunities", ".down": "opportunities"}
+    kind: Any = None if out is None else endings.get(out.suffix)
+    content = make(technology, duration, seed, mean_mbps=mean_mbps, kind=kind)
     text = write.mahimahi(content) if content.kind == "opportunities" else write.rate_csv(content)
     if out is None:
         sys.stdout.write(text)
@@ -396,8 +405,10 @@ def _technology_table() -> Any:
     from testbed.cli.page import Table
     from testbed.traces.technologies import TECHNOLOGIES
 
-    table = Table("technologies", ("technology", "direction", "mean_mbps", "description"))
+    columns = ("technology", "direction", "mean_mbps", "description", "after")
+    table = Table("technologies", columns)
     table.rows = [
-        (name, tech.direction, tech.mean_mbps, tech.title) for name, tech in TECHNOLOGIES.items()
+        (name, tech.direction, tech.mean_mbps, tech.title, tech.source)
+        for name, tech in TECHNOLOGIES.items()
     ]
     return table
