@@ -71,6 +71,7 @@ class Server:
         self._batch_wait_ns = batch_wait_ns
         self._queue_limit = queue_limit
         self._drop_expired = drop_expired
+        self._at_once = batch_max == 1 and not drop_expired  # nothing to wait or look for
         self._queue: deque[Job] = deque()
 
     def arrive(self, event: simpy.Event) -> None:
@@ -78,7 +79,7 @@ class Server:
         job: Any = event.value
         now = self._env.now
         job.frame.arrived_ns = now
-        if self._idle and not self._queue and self._batch_max == 1:  # nothing to wait for
+        if self._at_once and self._idle and not self._queue:
             job.frame.batch_start_ns = now
             self._decode([job])
             return

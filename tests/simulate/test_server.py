@@ -167,6 +167,30 @@ def test_expired_frames_are_given_up_when_asked():
     assert [f.decoded_ns for f in frames] == [100, None, None]
 
 
+def test_a_frame_that_comes_too_late_is_given_up_by_an_idle_server_as_well():
+    env = simpy.Environment(initial_time=0)
+    server = Server(
+        env,
+        times([100]),
+        workers=1,
+        batch_max=1,
+        batch_wait_ns=0,
+        queue_limit=1,
+        drop_expired=True,
+    )
+    refusals = []
+
+    class Sender:
+        def refused(self, job, fate):
+            refusals.append((env.now, fate))
+
+    job = Job(FrameRecord(0, 0), 50, 1, Sender())
+    env.timeout(60, job).callbacks.append(server.arrive)
+    env.run()
+
+    assert refusals == [(60, Fate.DROPPED_DEADLINE)]
+
+
 def test_workers_share_one_queue_in_order():
     """Two workers take frames in the order they came."""
     frames, _ = serve([0, 0, 0, 0], times([100]), workers=2)
