@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+from testbed.devices.figures import Figure
 from testbed.devices.ledger import Span
 from testbed.devices.sheets import BatterySheet
 from testbed.model import NS_PER_S
 
 S_PER_H = 3600
+
+
+def of_capacity(capacity_wh: float, sheet: BatterySheet | None = None) -> BatterySheet:
+    """Return a battery of some capacity; everything else is as on `sheet`, or ideal without one."""
+    volt = Figure(1.0, "assumed", "nominal; only its product with the charge matters")
+    voltage_v = volt if sheet is None else sheet.voltage_v
+    capacity_mah = Figure(1e3 * capacity_wh / voltage_v.value, "assumed", "chosen by the user")
+    if sheet is None:
+        return BatterySheet(capacity_mah, voltage_v)
+    return replace(sheet, capacity_mah=capacity_mah)
 
 
 class Battery:
