@@ -2,7 +2,7 @@
 
 A target is a string, `module:attribute`, imported when it is first used, so that a part with heavy
 dependencies troubles nobody who does not ask for it. Other distributions add parts through the
-entry-point group `testbed.<kind>`, for example `testbed.policy`.
+entry-point group `testbed.<kind>`, for example `testbed.policy` or `testbed.trace_format`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Registry:
     def __iter__(self) -> Iterator[str]:
         if not self._looked_outside:
             self._looked_outside = True
-            for point in entry_points(group=f"testbed.{self.kind}"):
+            for point in entry_points(group=f"testbed.{self.kind.replace(' ', '_')}"):
                 self.register(point.name, point.value)
         return iter(sorted(self._targets))
 

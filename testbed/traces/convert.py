@@ -16,8 +16,8 @@ from testbed.traces.trace import OPPORTUNITY_BYTES, Trace
 
 _PACKET_BITS = 8 * OPPORTUNITY_BYTES
 _NS_PER_MS = 1_000_000
-MAX_PACKETS = 50_000_000
-"""More opportunities than this are refused: the file would be hundreds of MB."""
+MAX_PACKETS = 10_000_000
+"""More opportunities than this are refused: the file would be 80 MB and more."""
 
 
 def to_rates(trace: Trace, window_ns: int = 100_000_000) -> Trace:
@@ -65,7 +65,7 @@ def to_opportunities(trace: Trace) -> Trace:
     because in a trace of opportunities that is what the period is.
 
     Raises:
-        TestbedError: It is a trace of delays, or would have more than 50 million packets.
+        TestbedError: It is a trace of delays, or would have more than 10 million packets.
     """
     if trace.kind == "opportunities":
         return trace

@@ -28,7 +28,7 @@ _OUTAGE_RATE = 0.01  # of the mean: a packet now and then gets through
 _STALL_AT = np.array([0.0, 0.5, 0.8, 0.95, 1.0])
 _STALL_MS = np.array([40.0, 70.0, 130.0, 300.0, 900.0])
 MAX_DURATION_S = 86_400
-MAX_PACKETS = 50_000_000
+MAX_PACKETS = 10_000_000
 _STEPS_PER_S = 10
 
 

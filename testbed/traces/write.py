@@ -29,6 +29,7 @@ def rate_csv(trace: Trace) -> str:
     lines = ["# holds: after", f"# measures: {trace.measures}"]
     lines += [f"# direction: {trace.direction}"] if trace.direction else []
     lines += [f"# technology: {trace.technology}"] if trace.technology else []
+    lines += [f"# note: {note}" for note in trace.notes]
     lines += [f"# period_s: {_decimal(trace.period_ns, 9)}", "time_s,rate_mbps"]
     pairs = zip(trace.stamps_ns.tolist(), trace.rates_bps.tolist(), strict=True)
     lines += [f"{_decimal(stamp, 9)},{_decimal(rate, 6)}" for stamp, rate in pairs]
