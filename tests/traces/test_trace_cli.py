@@ -4,18 +4,13 @@ import json
 import sys
 
 import pytest
-import typer
 
 from testbed import cli
-from testbed.cli import trace as commands
 
 
 @pytest.fixture
 def testbed(monkeypatch, capsys):
     """Run `testbed trace ...` in this process; return exit code, output and errors."""
-    parent = typer.Typer()
-    commands.register(parent)
-    monkeypatch.setattr(cli, "app", parent)
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["testbed", "trace", *map(str, arguments)])
