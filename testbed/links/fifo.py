@@ -58,5 +58,7 @@ class FifoLink:
 
     def backlog_bytes(self, now_ns: int) -> int:
         """Return the bytes accepted and not yet released at `now_ns`, a part of a byte as one."""
+        if now_ns >= self.free_ns:
+            return 0
         behind = self._reach - self.capacity.offered(now_ns)
         return -(-behind // self.capacity.units_per_byte) if behind > 0 else 0

@@ -9,17 +9,18 @@ from functools import lru_cache
 
 import simpy
 
+from testbed.links import links, transports
 from testbed.links.capacity import Capacity, mbps_per_bin
 from testbed.links.fifo import FifoLink
 from testbed.links.transport import Ideal
 from testbed.model import NS_PER_MS
-from testbed.links import links, transports
 from testbed.parts import make
 from testbed.policies import policies
 from testbed.records import RunRows, rows_of
 from testbed.scenario import LinkSpec, Scenario
 from testbed.simulate.channel import Cell, Channel, OwnLinks
 from testbed.simulate.client import Client
+from testbed.simulate.clock import Clock
 from testbed.simulate.server import Server
 from testbed.streams import stream
 
@@ -43,7 +44,7 @@ def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
     Cameras capture for `duration_s`; the run goes on for one deadline more, so that every frame
     has the same chance of an answer. The same arguments give the same rows on any machine.
     """
-    env = simpy.Environment(initial_time=0)
+    env = Clock()
     spec = scenario.spec
     names = list(client_names(scenario))
     transport = make(transports, spec.network.transport)
@@ -78,7 +79,7 @@ def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
         for name, group in names
     ]
     with _collector_off():
-        env.run(until=end_ns)
+        env.run_until(end_ns)
         return rows_of(
             policy,
             seed,

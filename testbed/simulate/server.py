@@ -6,9 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-import simpy
-
 from testbed.model import Fate, FrameRecord
+from testbed.simulate.clock import Call, Clock
 
 
 class Sender(Protocol):
@@ -55,7 +54,7 @@ class Server:
 
     def __init__(
         self,
-        env: simpy.Environment,
+        env: Clock,
         decode_ns: Callable[[int], int],
         *,
         workers: int,
@@ -74,7 +73,7 @@ class Server:
         self._at_once = batch_max == 1 and not drop_expired  # nothing to wait or look for
         self._queue: deque[Job] = deque()
 
-    def arrive(self, event: simpy.Event) -> None:
+    def arrive(self, event: Call) -> None:
         """Take the job that `event` carries into the queue."""
         job: Any = event.value
         now = self._env.now
@@ -90,7 +89,7 @@ class Server:
         if self._idle:
             self._start()
 
-    def _start(self, _: simpy.Event | None = None) -> None:
+    def _start(self, _: Call | None = None) -> None:
         """Start as many batches as idle workers, the queue and the waiting time allow."""
         env, queue = self._env, self._queue
         now = env.now
@@ -99,7 +98,7 @@ class Server:
             assert oldest_ns is not None
             ready_ns = oldest_ns + self._batch_wait_ns
             if len(queue) < self._batch_max and now < ready_ns:
-                env.timeout(ready_ns - now).callbacks.append(self._start)
+                env.after(ready_ns - now, self._start)
                 return
             batch = self._take(now)
             if batch:
@@ -108,7 +107,7 @@ class Server:
     def _decode(self, batch: list[Job]) -> None:
         self._idle -= 1
         spent_ns = self._decode_ns(sum([job.mac for job in batch]))
-        self._env.timeout(spent_ns, batch).callbacks.append(self._finish)
+        self._env.after(spent_ns, self._finish, batch)
 
     def _take(self, now: int) -> list[Job]:
         batch: list[Job] = []
@@ -122,7 +121,7 @@ class Server:
                 batch.append(job)
         return batch
 
-    def _finish(self, event: simpy.Event) -> None:
+    def _finish(self, event: Call) -> None:
         batch: Any = event.value
         now = self._env.now
         self._idle += 1

@@ -26,7 +26,7 @@ def test_every_component_covers_the_run_without_gap_or_overlap(radio):
 def test_an_idle_device_draws_its_idle_power_and_nothing_else():
     ledger = Ledger(idle_w=2.5)
 
-    assert ledger.close(4 * S) == [
+    assert list(ledger.close(4 * S)) == [
         Span("compute", "off", 0, 4 * S, 0.0),
         Span("idle", "on", 0, 4 * S, 2.5),
     ]

@@ -1,6 +1,7 @@
 import itertools
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -350,3 +351,34 @@ def test_a_run_settled_in_pieces_is_the_same_run(name, calls, cuts):
     assert pieces.spans == whole.spans
     assert pieces.joules == pytest.approx(whole.joules, rel=1e-12)
     assert pieces.unannounced == whole.unannounced
+
+
+@pytest.mark.parametrize("name", ["lte-2012-aro", "lte-2021", "wifi-modern"])
+def test_many_transfers_settled_at_once_are_those_settled_one_by_one(radio, name, monkeypatch):
+    """Blocks and single steps are one state machine, whatever lies between the transfers."""
+    rng = np.random.default_rng(5)
+    gaps = rng.choice(
+        [0, 1, 10**6, 5 * 10**7, 2 * 10**8, 15 * S], 600, p=[0.1, 0.1, 0.4, 0.2, 0.18, 0.02]
+    )
+    lengths = rng.choice([0, 1, 10**6, 7 * 10**7], 600)
+    overlap = rng.random(600) < 0.01
+
+    def drive(block_from):
+        monkeypatch.setattr("testbed.devices.radio.BLOCK_FROM", block_from)
+        driven = radio(name)
+        now = 0
+        for gap, length, over in zip(gaps.tolist(), lengths.tolist(), overlap, strict=True):
+            now += gap
+            start = driven.wake(now) if gap % 7 else now
+            driven.use(start, start + length, up_bytes=length // 1000)
+            if over:
+                driven.use(start + length // 2, start + 2 * length, down_bytes=length // 100)
+            now = start + length
+        driven.finish(now + 60 * S)
+        return driven
+
+    at_once, one_by_one = drive(4), drive(10**9)
+
+    assert at_once.spans == one_by_one.spans
+    assert at_once.unannounced == one_by_one.unannounced
+    assert at_once.joules == pytest.approx(one_by_one.joules, rel=1e-12)

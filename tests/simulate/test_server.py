@@ -6,9 +6,9 @@ import itertools
 
 import numpy as np
 import pytest
-import simpy
 
 from testbed.model import Fate, FrameRecord
+from testbed.simulate.clock import Clock
 from testbed.simulate.server import Job, Server
 
 MS = 1_000_000
@@ -34,7 +34,7 @@ def serve(arrivals_ns, decode_ns, *, mac=0, workers=1, deadline_ns=10**15, **opt
         "drop_expired": False,
         **options,
     }
-    env = simpy.Environment(initial_time=0)
+    env = Clock()
     server = Server(env, decode_ns, workers=workers, **settings)
     refusals = []
     frames = [FrameRecord(number, at) for number, at in enumerate(arrivals_ns)]
@@ -53,8 +53,8 @@ def serve(arrivals_ns, decode_ns, *, mac=0, workers=1, deadline_ns=10**15, **opt
         if number < len(frames):
             frame = frames[number]
             job = Job(frame, frame.captured_ns + deadline_ns, mac, sender)
-            timeout = env.timeout(frame.captured_ns - env.now, job)
-            timeout.callbacks += [server.arrive, send]
+            env.after(frame.captured_ns - env.now, server.arrive, job)
+            env.after(frame.captured_ns - env.now, send, job)
 
     send()
     env.run()
