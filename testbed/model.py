@@ -232,14 +232,24 @@ class LinkModel(Protocol):
 
     @property
     def delay_ns(self) -> int:
-        """Propagation delay; never part of the time the link is busy."""
+        """Propagation delay, the least if it varies; never part of the time the link is busy."""
 
     @property
     def free_ns(self) -> int:
         """When the last byte accepted so far leaves the link."""
 
+    @property
+    def may_drop(self) -> bool:
+        """Whether it may refuse or lose a packet at all."""
+
     def send(self, arrival_ns: int, size_bytes: int) -> int | None:
         """Return when the last byte leaves the link, or None if the queue refuses the packet."""
+
+    def arrive(self, release_ns: int) -> int | None:
+        """Return when what leaves at `release_ns` is at the other end; None if it is lost.
+
+        Called at most once for each packet, in the order of their release. Order is kept.
+        """
 
     def backlog_bytes(self, now_ns: int) -> int:
         """Return the bytes accepted and not yet released at `now_ns`."""
