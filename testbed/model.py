@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, overload
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,7 +115,13 @@ class Ladder(Sequence[Rung]):
     def __len__(self) -> int:
         return len(self.rungs)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+    @overload
+    def __getitem__(self, index: int) -> Rung: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Rung, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Rung | tuple[Rung, ...]:
         return self.rungs[index]
 
     def __iter__(self) -> Iterator[Rung]:

@@ -168,7 +168,7 @@ def test_expired_frames_are_given_up_when_asked():
 
 
 def test_a_frame_that_comes_too_late_is_given_up_by_an_idle_server_as_well():
-    env = simpy.Environment(initial_time=0)
+    env = Clock()
     server = Server(
         env,
         times([100]),
