@@ -12,7 +12,7 @@ import simpy
 from testbed.links import links, transports
 from testbed.links.capacity import Capacity, mbps_per_bin
 from testbed.links.fifo import FifoLink
-from testbed.links.transport import Ideal
+from testbed.links.transport import Transport
 from testbed.model import NS_PER_MS
 from testbed.parts import make
 from testbed.policies import policies
@@ -50,8 +50,9 @@ def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
     transport = make(transports, spec.network.transport)
     end_ns = spec.duration_ns + spec.deadline_ns
     clients_named = [name for name, _ in names]
-    up, offered = _channel(env, spec.network.uplink, transport, clients_named, "uplink", seed)
-    down, _ = _channel(env, spec.network.downlink, transport, clients_named, "downlink", seed)
+    uplink, downlink = spec.network.uplink, spec.network.downlink
+    up, offered = _channel(env, uplink, transport, clients_named, "uplink", seed, downlink.delay_ns)
+    down, _ = _channel(env, downlink, transport, clients_named, "downlink", seed, uplink.delay_ns)
     server = Server(
         env,
         # The work of a batch takes few values: as many as there are combinations of rungs.
@@ -111,10 +112,11 @@ def _collector_off() -> Iterator[None]:
 def _channel(
     env: simpy.Environment,
     spec: LinkSpec,
-    transport: Ideal,
+    transport: Transport,
     clients: list[str],
     direction: str,
     seed: int,
+    back_ns: int,
 ) -> tuple[Channel, dict[str, Capacity]]:
     """Build one direction; return it and its capacity curves by client, or by `cell` if shared."""
     part = make(links, spec)
@@ -126,9 +128,9 @@ def _channel(
     if spec.sharing == "none":
         curves = {name: curve(name) for name in clients}
         own = {name: FifoLink(c, spec.delay_ns, spec.queue_bytes) for name, c in curves.items()}
-        return OwnLinks(own, transport), curves
+        return OwnLinks(env, own, transport, back_ns), curves
     cell = curve("cell")
     if spec.sharing == "fifo" or len(clients) == 1:  # alone in a cell nobody shares
         link = FifoLink(cell, spec.delay_ns, spec.queue_bytes)
-        return OwnLinks(dict.fromkeys(clients, link), transport), {"cell": cell}
+        return OwnLinks(env, dict.fromkeys(clients, link), transport, back_ns), {"cell": cell}
     return Cell(env, cell, transport, spec.delay_ns, spec.queue_bytes), {"cell": cell}
