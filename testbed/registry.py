@@ -43,6 +43,14 @@ class Registry:
     def __contains__(self, name: object) -> bool:
         return name in list(self)
 
+    def name_of(self, part: type) -> str:
+        """Return the name of a part of this table. Raise a `KeyError` if it is not in it."""
+        target = f"{part.__module__}:{part.__qualname__}"
+        for name in self:
+            if self._targets[name] == target:
+                return name
+        raise KeyError(f"{target} is no {self.kind} of the table")
+
     def load(self, name: str) -> Any:
         """Import and return the part. Raise `UnknownName` with the nearest one if there is none."""
         names = list(self)
