@@ -22,6 +22,8 @@ NS_PER_MS = 1_000_000
 class Mode(StrEnum):
     """Where a frame is processed."""
 
+    __hash__ = str.__hash__  # the hash of an enum is a function in Python, and points are hashed
+
     SPLIT = "split"  # encoder on the device, bottleneck over the link, decoder on the server
     LOCAL = "local"  # the whole detector on the device
     OFFLOAD = "offload"  # a compressed picture over the link, the whole detector on the server
@@ -30,6 +32,8 @@ class Mode(StrEnum):
 
 class Fate(StrEnum):
     """How the life of a captured frame ended. Every frame has exactly one."""
+
+    __hash__ = str.__hash__
 
     ON_TIME = "on_time"  # answered by the server within the deadline
     LATE = "late"  # answered by the server after the deadline
