@@ -96,8 +96,11 @@ class Output:
     def used(self, now_ns: int, segments: int) -> None:
         """Note that `segments` went through the window on another path, all at once."""
         self._last_sent_ns = now_ns
-        if self.window.in_slow_start and self.window.cwnd < 2 * segments:
-            self.window.slow_start(segments)
+        self._validate(now_ns, segments >= self.window.cwnd, segments)
+        if self._limited() and self.window.in_slow_start:
+            # It grows, two segments per acknowledgement, to twice what was in flight.
+            lacking = max(0, 2 * segments - self.window.cwnd)
+            self.window.slow_start(min(lacking + lacking % 2, segments))
 
     def _restart(self, idle_ns: int) -> None:
         window = self.window
@@ -154,7 +157,7 @@ class Output:
         full = full or board.in_flight >= self.window.cwnd
         sent = board.following - first
         if sent or full:
-            self._validate(now_ns, full)
+            self._validate(now_ns, full, board.out)
         if sent:
             if self._reducing:
                 self._prr_out += sent
@@ -184,9 +187,8 @@ class Output:
         rtt_ns = self.trips.smoothed_ns
         return self.board.head.sent_ns + rtt_ns - now_ns <= min(rtt_ns >> 1, _DEFER_NS)
 
-    def _validate(self, now_ns: int, full: bool) -> None:
+    def _validate(self, now_ns: int, full: bool, out: int) -> None:
         """Keep track of how much of the window is used; let go of what has not been for long."""
-        out = self.board.out
         if (
             self.board.una >= self._usage_mark
             or full

@@ -112,12 +112,14 @@ class PacketFlow:
     def passes(self, now_ns: int, segments: int) -> bool:
         """Let a message pass by, as if it had been sent at once; False if it would not be.
 
-        It is not if anything is in flight or it is larger than the window.
+        It is not if something waits to be sent, or if it does not fit into the window beside what
+        is in flight.
         """
-        window = self._sender.window
-        if segments > window.cwnd or not self.quiet:
+        sender = self._sender
+        waits = self._inbox or sender.available > sender.board.following
+        if waits or sender.board.out + segments > sender.window.cwnd:
             return False
-        self._sender.used(now_ns, segments)
+        sender.used(now_ns, segments)
         self._receiver.heard(now_ns)
         return True
 

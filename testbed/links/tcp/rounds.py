@@ -99,9 +99,11 @@ class RoundFlow:
 class AutoFlow:
     """The packet model, with a short cut where it would make no difference.
 
-    On a link that drops nothing, a message that fits into the window of a connection with nothing
-    in flight leaves as a whole, and one look-up tells when it arrives. Everything else (the first
-    messages, a restart after idle time, a message larger than the window) goes by packets.
+    On a link that drops nothing, a message that fits into the window beside what is in flight
+    leaves as a whole, and one look-up tells when it arrives. Everything else (the first
+    messages, a restart after idle time, a message larger than the window) goes by packets. What the
+    packet model knows of round trips, for timeouts and HyStart, comes from those alone, and a timer
+    that rings for nothing in a long gap of the link, at the price of a segment, is not noticed.
 
     Args:
         link: Towards the receiver; must not drop packets.
