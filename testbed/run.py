@@ -14,7 +14,7 @@ import testbed
 from testbed import compare, records, report
 from testbed.model import NS_PER_MS, NS_PER_S, Ladder, Rung
 from testbed.records import RunRows
-from testbed.scenario import Scenario, dump
+from testbed.scenario import Scenario, dump, figures
 from testbed.simulate import simulate
 from testbed.simulate.run import PLOT_BIN_NS, client_names
 
@@ -94,10 +94,6 @@ def _provenance(scenario: Scenario, rows: Sequence[RunRows]) -> dict[str, Any]:
     """Return where every figure of a run comes from."""
     spec = scenario.spec
     names = list(client_names(scenario))
-    profiles: dict[str, Any] = {f"server {scenario.server.name}": scenario.server}
-    for group in scenario.clients:
-        profiles[f"device {group.device.name}"] = group.device
-        profiles[f"radio {group.radio.name}"] = group.radio
     first = next(iter(spec.policies))
     capacity: dict[str, Any] = {}
     for run in rows:
@@ -118,14 +114,14 @@ def _provenance(scenario: Scenario, rows: Sequence[RunRows]) -> dict[str, Any]:
         },
         "figures": [
             {
-                "profile": profile,
-                "key": key,
-                "value": figure.value,
-                "kind": figure.kind,
-                "source": figure.source,
+                "profile": entry.profile,
+                "key": entry.key,
+                "value": entry.figure.value,
+                "kind": entry.figure.kind,
+                "source": entry.figure.source,
+                "used": entry.used,
             }
-            for profile, sheet in profiles.items()
-            for key, figure in sheet.figures()
+            for entry in figures.entries(scenario)
         ],
         "ladders": {
             name: [
