@@ -94,7 +94,6 @@ class RunRows:
     Args:
         frames: One row per captured frame.
         energy: One row per span.
-        capacity_mbps: Per link, the mean rate it offered in each bin of the plot.
         uplink_bytes: Offered to the uplink, and refused by its queues.
     """
 
@@ -102,7 +101,6 @@ class RunRows:
     seed: int
     frames: pa.Table
     energy: pa.Table
-    capacity_mbps: dict[str, list[float]]
     uplink_bytes: tuple[int, int]
 
 
@@ -123,7 +121,6 @@ def rows_of(
     seed: int,
     end_ns: int,
     clients: Mapping[str, tuple[Sequence[FrameRecord], Spans]],
-    capacity_mbps: dict[str, list[float]],
     uplink_bytes: tuple[int, int],
 ) -> RunRows:
     """Turn what the clients of one run recorded into columns.
@@ -141,7 +138,6 @@ def rows_of(
         seed,
         pa.concat_tables(frames),
         pa.concat_tables(energy),
-        capacity_mbps,
         uplink_bytes,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,7 @@ from testbed.model import NS_PER_MS, NS_PER_S, Ladder, Rung
 from testbed.records import RunRows
 from testbed.scenario import Scenario, dump, figures
 from testbed.simulate import simulate
-from testbed.simulate.run import PLOT_BIN_NS, client_names
+from testbed.simulate.run import PLOT_BIN_NS, client_names, offered_mbps
 
 Progress = Callable[[int, int], None]
 """Called with the number of (policy, seed) pairs done and their total."""
@@ -60,7 +60,7 @@ def write(
         put("frames.parquet", frames)
         put("energy.parquet", energy)
         put("scenario.yaml", dump(scenario))
-        put("provenance.json", _json(_provenance(scenario, rows)))
+        put("provenance.json", _json(_provenance(scenario)))
         put("summary.json", _json(compare.summary(records.read_back(folder))))
 
 
@@ -90,17 +90,15 @@ def _simulate_all(scenario: Scenario, workers: int, progress: Progress) -> list[
     return rows
 
 
-def _provenance(scenario: Scenario, rows: Sequence[RunRows]) -> dict[str, Any]:
+def _provenance(scenario: Scenario) -> dict[str, Any]:
     """Return where every figure of a run comes from."""
     spec = scenario.spec
     names = list(client_names(scenario))
-    first = next(iter(spec.policies))
     capacity: dict[str, Any] = {}
-    for run in rows:
-        if run.policy == first:  # the channel is the same for every policy
-            for link, mbps in run.capacity_mbps.items():
-                entry = capacity.setdefault(link, {"bin_s": PLOT_BIN_NS / NS_PER_S, "seed": {}})
-                entry["seed"][str(run.seed)] = [round(value, 4) for value in mbps]
+    for seed in spec.seeds:
+        for link, mbps in offered_mbps(scenario, seed).items():
+            entry = capacity.setdefault(link, {"bin_s": PLOT_BIN_NS / NS_PER_S, "seed": {}})
+            entry["seed"][str(seed)] = [round(value, 4) for value in mbps]
     return {
         "schema": records.SCHEMA,
         "engine": "simulate",

@@ -70,10 +70,11 @@ class SharedCell:
         if limit is not None and self.backlog_bytes(now_ns, client) + size_bytes > limit:
             self.dropped_bytes += size_bytes
             return False
-        self._serve_until(now_ns)
+        units = self._serve_until(now_ns)
         queue = self._queues.setdefault(client, deque())
         queue.append(_Payload(size_bytes, token))
-        if len(queue) == 1:
+        if len(queue) == 1:  # the shares change: settle what has been received at the old ones
+            self._virtual, self._units = self._virtual_at(units), max(self._units, units)
             self._promote(now_ns, client)
         return True
 
@@ -95,22 +96,24 @@ class SharedCell:
 
     def backlog_bytes(self, now_ns: int, client: str) -> int:
         """Return the bytes of a client that have not left yet, a part of a byte as one."""
-        self._serve_until(now_ns)
+        units = self._serve_until(now_ns)
         queue = self._queues.get(client)
         if not queue:
             return 0
         waiting = sum(payload.size_bytes for payload in queue) - queue[0].size_bytes
-        left = queue[0].leaves_at - self._virtual
+        left = queue[0].leaves_at - self._virtual_at(units)
         return waiting - (-left // (_SCALE * self.capacity.units_per_byte))
 
-    def _serve_until(self, now_ns: int) -> None:
-        """Share out everything offered until now, departures on the way included."""
+    def _serve_until(self, now_ns: int) -> int:
+        """Take out whatever leaves by now; return the units offered until now.
+
+        State changes with departures only, so that it does not matter who asks when.
+        """
         units = self.capacity.offered(now_ns)
         while self._heads:
             client, head = self._earliest()
             end = self._units_at(head.leaves_at)
             if end > units:
-                self._virtual += (units - self._units) * _SCALE // len(self._heads)
                 break
             self._virtual, self._units = head.leaves_at, end
             sent_ns = self.capacity.when(end)
@@ -121,7 +124,13 @@ class SharedCell:
             del self._heads[client]
             if queue:
                 self._promote(sent_ns, client)
-        self._units = max(self._units, units)
+        return units
+
+    def _virtual_at(self, units: int) -> int:
+        """Return virtual time when the curve has offered `units`, if nobody leaves before."""
+        if not self._heads:
+            return self._virtual
+        return self._virtual + max(0, units - self._units) * _SCALE // len(self._heads)
 
     def _promote(self, now_ns: int, client: str) -> None:
         head = self._queues[client][0]

@@ -9,7 +9,7 @@ import simpy
 from testbed.links.capacity import Capacity
 from testbed.links.cell import SharedCell
 from testbed.links.fifo import FifoLink
-from testbed.links.transport import Connection, Delivery, Done, Transport
+from testbed.links.transport import Connection, Delivery, Done, Loss, Transport
 
 
 class Channel(Protocol):
@@ -17,11 +17,18 @@ class Channel(Protocol):
 
     delay_ns: int
 
-    def send(self, now_ns: int, client: str, payload_bytes: int, done: Done) -> bool:
-        """Hand over a payload at `now_ns`, the present.
+    def send(
+        self,
+        now_ns: int,
+        client: str,
+        payload_bytes: int,
+        done: Done,
+        deadline_ns: int | None = None,
+    ) -> None:
+        """Hand over a payload at `now_ns`, the present; it is of no use after `deadline_ns`.
 
-        `done` is called once its times are known: at once, with times that may lie in the future,
-        or when it has left. Return False, and never call `done`, if the queue refuses it.
+        `done` is called once, when it is known how the payload fares: at once, with times that may
+        lie in the future, or when it has left or been given up.
         """
 
     def backlog_bytes(self, now_ns: int, client: str) -> int:
@@ -54,22 +61,19 @@ class OwnLinks:
         self._connections = {name: transport.connect(link, back_ns) for name, link in links.items()}
         self._woken_ns: dict[str, int] = {}  # earliest timer set for a connection
 
-    def send(self, now_ns: int, client: str, payload_bytes: int, done: Done) -> bool:
+    def send(
+        self,
+        now_ns: int,
+        client: str,
+        payload_bytes: int,
+        done: Done,
+        deadline_ns: int | None = None,
+    ) -> None:
         """Hand the payload to the client's connection."""
         connection = self._connections[client]
-        refused = False
-
-        def settle(delivery: Delivery) -> None:
-            nonlocal refused
-            if delivery.arrived_ns is None:
-                refused = True
-            else:
-                done(delivery)
-
-        connection.send(now_ns, payload_bytes, settle)
+        connection.send(now_ns, payload_bytes, done, deadline_ns)
         if connection.next_ns is not None:
             self._wake(client, connection)
-        return not refused
 
     def _wake(self, client: str, connection: Connection) -> None:
         """See to it that the connection advances when something happens next."""
@@ -122,13 +126,20 @@ class Cell:
         self._cell = SharedCell(capacity, queue_bytes)
         self._plan = 0  # number of the newest departure plan; older ones are void
 
-    def send(self, now_ns: int, client: str, payload_bytes: int, done: Done) -> bool:
+    def send(
+        self,
+        now_ns: int,
+        client: str,
+        payload_bytes: int,
+        done: Done,
+        deadline_ns: int | None = None,
+    ) -> None:
         """Queue the payload; its times are reported when it has left."""
         wire_bytes = self._transport.wire_bytes(payload_bytes)
-        accepted = self._cell.join(now_ns, client, wire_bytes, (done, wire_bytes))
-        if accepted:
+        if self._cell.join(now_ns, client, wire_bytes, (done, wire_bytes)):
             self._replan()
-        return accepted
+        else:
+            done(Delivery(now_ns, now_ns, 0, None, Loss.QUEUE))
 
     def _replan(self) -> None:
         next_ns = self._cell.next_ns()

@@ -10,7 +10,7 @@ import numpy as np
 
 from testbed.devices.ledger import Ledger
 from testbed.devices.radio import Radio
-from testbed.links.transport import Delivery
+from testbed.links.transport import Delivery, Loss
 from testbed.model import (
     NS_PER_S,
     Fate,
@@ -26,6 +26,14 @@ from testbed.simulate.channel import Channel
 from testbed.simulate.clock import Call, Clock
 from testbed.simulate.server import Job, Server
 from testbed.streams import stream
+
+FATE_OF: dict[Loss | None, Fate] = {
+    Loss.QUEUE: Fate.DROPPED_QUEUE,
+    Loss.MEDIUM: Fate.LOST,
+    Loss.DEADLINE: Fate.DROPPED_DEADLINE,
+    Loss.SUPERSEDED: Fate.DROPPED_QUEUE,
+}
+"""What becomes of a frame whose payload or answer did not get through."""
 
 
 class Client:
@@ -190,18 +198,22 @@ class Client:
         self._upload(frame, rung, self._env.now)
 
     def _upload(self, frame: FrameRecord, rung: Rung, now: int) -> None:
-        def sent(delivery: Delivery) -> None:
-            frame.send_start_ns = delivery.start_ns
-            frame.sent_ns = delivery.sent_ns
-            frame.wire_bytes = delivery.wire_bytes
-            frame.radio_j += self._on_air(delivery.start_ns, delivery.sent_ns, delivery.wire_bytes)
-            job = Job(frame, frame.captured_ns + self._deadline_ns, rung.server_mac, self)
-            arrival_ns = delivery.sent_ns + self._uplink.delay_ns
-            self._env.after(arrival_ns - self._env.now, self._arrive, job)
+        deadline_ns = frame.captured_ns + self._deadline_ns
 
-        if not self._uplink.send(now, self.name, rung.payload_bytes, sent):
-            del self._outstanding[frame.frame]
-            self._end(frame, Fate.DROPPED_QUEUE, now)
+        def sent(delivery: Delivery) -> None:
+            start_ns, sent_ns, wire_bytes, arrived_ns, loss = delivery
+            if wire_bytes:
+                frame.send_start_ns = start_ns
+                frame.wire_bytes = wire_bytes
+                frame.radio_j += self._on_air(start_ns, sent_ns, wire_bytes)
+            if arrived_ns is None:
+                self._fail(frame, FATE_OF[loss], max(sent_ns, now))
+                return
+            frame.sent_ns = sent_ns
+            job = Job(frame, deadline_ns, rung.server_mac, self)
+            self._env.after(arrived_ns - self._env.now, self._arrive, job)
+
+        self._uplink.send(now, self.name, rung.payload_bytes, sent, deadline_ns)
 
     def _on_air(self, start_ns: int, end_ns: int, up_bytes: int = 0, down_bytes: int = 0) -> float:
         """Book a transfer, the part of it that lies within the run; return its joules."""
@@ -216,16 +228,20 @@ class Client:
     def decoded(self, job: Job) -> None:
         """Take the answer from the server to the downlink."""
         frame = job.frame
-        now = self._env.now
+        env = self._env
         delay_ns = self._downlink.delay_ns
 
         def sent(delivery: Delivery) -> None:
-            start_ns, end_ns = delivery.start_ns + delay_ns, delivery.sent_ns + delay_ns
-            frame.radio_j += self._on_air(start_ns, end_ns, down_bytes=delivery.wire_bytes)
-            self._env.after(end_ns - self._env.now, self._answered, frame)
+            start_ns, sent_ns, wire_bytes, arrived_ns, loss = delivery
+            if arrived_ns is None:
+                self._fail(frame, FATE_OF[loss], sent_ns + delay_ns)
+                return
+            frame.radio_j += self._on_air(
+                start_ns + delay_ns, sent_ns + delay_ns, down_bytes=wire_bytes
+            )
+            env.after(arrived_ns - env.now, self._answered, frame)
 
-        if not self._downlink.send(now, self.name, self._answer_bytes, sent):
-            self.refused(job, Fate.DROPPED_QUEUE)
+        self._downlink.send(env.now, self.name, self._answer_bytes, sent, job.deadline_ns)
 
     def _answered(self, event: Call) -> None:
         now = self._env.now
@@ -237,12 +253,19 @@ class Client:
 
     def refused(self, job: Job, fate: Fate) -> None:
         """Learn, one propagation delay later, that the server will not answer."""
-        job.frame.fate = fate
-        self._env.after(self._downlink.delay_ns, self._told, (job.frame, fate))
+        self._fail(job.frame, fate, self._env.now + self._downlink.delay_ns)
+
+    def _fail(self, frame: FrameRecord, fate: Fate, told_ns: int) -> None:
+        """Settle the fate of a frame without an answer; its client learns it at `told_ns`."""
+        frame.fate = fate
+        if told_ns <= self._env.now:
+            del self._outstanding[frame.frame]
+            self._end(frame, fate, told_ns)
+        else:
+            self._env.after(told_ns - self._env.now, self._told, (frame, fate))
 
     def _told(self, event: Call) -> None:
-        value: Any = event.value
-        frame, fate = value
+        frame, fate = event.value
         del self._outstanding[frame.frame]
         self._end(frame, fate, self._env.now)
 

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
-import simpy
-
 from testbed.links import links, transports
 from testbed.links.capacity import Capacity, mbps_per_bin
 from testbed.links.fifo import FifoLink
@@ -25,6 +23,8 @@ from testbed.simulate.server import Server
 from testbed.streams import stream
 
 PLOT_BIN_NS = 250 * NS_PER_MS
+CELL = "cell"
+"""Owner of a link that all clients share; names its random stream."""
 
 
 def client_names(scenario: Scenario) -> Iterator[tuple[str, int]]:
@@ -51,8 +51,8 @@ def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
     end_ns = spec.duration_ns + spec.deadline_ns
     clients_named = [name for name, _ in names]
     uplink, downlink = spec.network.uplink, spec.network.downlink
-    up, offered = _channel(env, uplink, transport, clients_named, "uplink", seed, downlink.delay_ns)
-    down, _ = _channel(env, downlink, transport, clients_named, "downlink", seed, uplink.delay_ns)
+    up = _channel(env, uplink, transport, clients_named, "uplink", seed, downlink.delay_ns)
+    down = _channel(env, downlink, transport, clients_named, "downlink", seed, uplink.delay_ns)
     server = Server(
         env,
         # The work of a batch takes few values: as many as there are combinations of rungs.
@@ -86,10 +86,6 @@ def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
             seed,
             end_ns,
             {client.name: (client.frames, client.ledger.close(end_ns)) for client in clients},
-            {
-                name: mbps_per_bin(capacity, spec.duration_ns, PLOT_BIN_NS)
-                for name, capacity in offered.items()
-            },
             up.byte_counts(),
         )
 
@@ -110,27 +106,37 @@ def _collector_off() -> Iterator[None]:
 
 
 def _channel(
-    env: simpy.Environment,
+    env: Clock,
     spec: LinkSpec,
     transport: Transport,
     clients: list[str],
     direction: str,
     seed: int,
     back_ns: int,
-) -> tuple[Channel, dict[str, Capacity]]:
-    """Build one direction; return it and its capacity curves by client, or by `cell` if shared."""
-    part = make(links, spec)
-
-    def curve(owner: str) -> Capacity:
-        capacity: Capacity = part.capacity(stream(seed, owner, direction))
-        return capacity
-
-    if spec.sharing == "none":
-        curves = {name: curve(name) for name in clients}
+) -> Channel:
+    """Build one direction of the network."""
+    curves = _curves(spec, clients, direction, seed)
+    if CELL not in curves:
         own = {name: FifoLink(c, spec.delay_ns, spec.queue_bytes) for name, c in curves.items()}
-        return OwnLinks(env, own, transport, back_ns), curves
-    cell = curve("cell")
+        return OwnLinks(env, own, transport, back_ns)
     if spec.sharing == "fifo" or len(clients) == 1:  # alone in a cell nobody shares
-        link = FifoLink(cell, spec.delay_ns, spec.queue_bytes)
-        return OwnLinks(env, dict.fromkeys(clients, link), transport, back_ns), {"cell": cell}
-    return Cell(env, cell, transport, spec.delay_ns, spec.queue_bytes), {"cell": cell}
+        link = FifoLink(curves[CELL], spec.delay_ns, spec.queue_bytes)
+        return OwnLinks(env, dict.fromkeys(clients, link), transport, back_ns)
+    return Cell(env, curves[CELL], transport, spec.delay_ns, spec.queue_bytes)
+
+
+def _curves(spec: LinkSpec, clients: list[str], direction: str, seed: int) -> dict[str, Capacity]:
+    """Return the capacity of each client's link, or of the cell that they share."""
+    part = make(links, spec)
+    owners = clients if spec.sharing == "none" else [CELL]
+    return {owner: part.capacity(stream(seed, owner, direction)) for owner in owners}
+
+
+def offered_mbps(scenario: Scenario, seed: int) -> dict[str, list[float]]:
+    """Return what the uplinks of a run offer in each bin of `PLOT_BIN_NS`, by client or cell."""
+    spec = scenario.spec
+    names = [name for name, _ in client_names(scenario)]
+    return {
+        owner: mbps_per_bin(curve, spec.duration_ns, PLOT_BIN_NS)
+        for owner, curve in _curves(spec.network.uplink, names, "uplink", seed).items()
+    }
