@@ -9,5 +9,6 @@ links.register("replay", "testbed.links.replay:Replay")
 
 transports = Registry("transport")
 
+transports.register("datagram", "testbed.links.datagram:Datagram")
 transports.register("ideal", "testbed.links.transport:Ideal")
 transports.register("tcp", "testbed.links.tcp.transport:Tcp")
