@@ -100,8 +100,8 @@ class Ledger:
 
     def _compute_rows(self, on_ns: int) -> Rows:
         """Return the encodings and what lies between them, some of it of no length."""
-        begins, ends, powers = zip(*self._busy, strict=True) if self._busy else ((), (), ())
-        count = len(self._busy)
+        busy = np.array(self._busy, [("start", "i8"), ("end", "i8"), ("power_w", "f8")])
+        count = len(busy)
         rest = WAITING if self.waiting_w else OFF
         rows = _rows(
             np.zeros(2 * count + 1),
@@ -110,10 +110,10 @@ class Ledger:
             np.full(2 * count + 1, self.waiting_w),
         )
         start, end, state, power_w = rows
-        start[1::2], end[1::2] = begins, ends
-        start[2::2], end[0:-1:2] = ends, begins
+        start[1::2], end[1::2] = busy["start"], busy["end"]
+        start[2::2], end[0:-1:2] = busy["end"], busy["start"]
         end[-1] = max(on_ns, start[-1])
-        state[1::2], power_w[1::2] = STATES.index(BUSY), powers
+        state[1::2], power_w[1::2] = STATES.index(BUSY), busy["power_w"]
         return rows
 
 

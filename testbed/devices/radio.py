@@ -33,6 +33,13 @@ Span = tuple[int, int, str, float]
 Block = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8], NDArray[np.float64]]
 """The same as columns; a state is its place in `Radio.states`."""
 
+_TRANSFER = np.dtype(
+    [("start_ns", "i8"), ("end_ns", "i8"), ("rate_w", "f8"), ("beta_w", "f8"), ("cap_w", "f8")]
+)
+
+Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+"""start_ns, end_ns, power_w"""
+
 BLOCK_FROM = 64
 """From how many transfers on it pays to settle them all at once with numpy."""
 
@@ -486,37 +493,59 @@ class _Rows:
         head: The first of the transfers that one is chained to by overlaps, often itself.
     """
 
-    __slots__ = ("_transfers", "end", "head", "power_w", "reach", "start")
+    __slots__ = ("_rows", "_transfers", "end", "head", "reach", "start")
 
     def __init__(self, transfers: list[Transfer]) -> None:
-        start, end, rate_w, beta_w, cap_w = zip(*transfers, strict=True)
         self._transfers = transfers
-        self.start = np.array(start, np.int64)
-        self.end = np.array(end, np.int64)
-        self.power_w = np.minimum(np.array(rate_w) + np.array(beta_w), np.array(cap_w))
+        self._rows = np.array(transfers, _TRANSFER)
+        self.start = np.ascontiguousarray(self._rows["start_ns"])
+        self.end = np.ascontiguousarray(self._rows["end_ns"])
         self.reach = np.maximum.accumulate(self.end)
         places = np.arange(len(transfers))
         apart = np.append(True, self.start[1:] >= self.reach[:-1])
         self.head = np.maximum.accumulate(np.where(apart, places, 0))
 
-    def stretches(self, first: int, last: int) -> tuple[NDArray[np.int64], ...]:
+    def stretches(self, first: int, last: int) -> Columns:
         """Return start, end and power of every stretch in which the same transfers are on the air.
 
         From the transfers `first` to `last`, the end not included, which overlap no others.
         """
         heads, counts = np.unique(self.head[first:last], return_counts=True)
-        alone = heads[counts == 1]
-        parts = [
-            _stretches(self._transfers[head : head + count])
-            for head, count in zip(heads[counts > 1], counts[counts > 1], strict=True)
+        more = counts > 2
+        shared = [
+            stretch
+            for head, count in zip(heads[more].tolist(), counts[more].tolist(), strict=True)
+            for stretch in _stretches(self._transfers[head : head + count])
         ]
-        shared = [stretch for part in parts for stretch in part]
         begins, ends, powers = zip(*shared, strict=True) if shared else ((), (), ())
-        start = np.append(self.start[alone], np.array(begins, np.int64))
-        end = np.append(self.end[alone], np.array(ends, np.int64))
-        power_w = np.append(self.power_w[alone], np.array(powers, np.float64))
+        parts = [
+            self._alone(self._rows[heads[counts == 1]]),
+            *self._pairs(heads[counts == 2]),
+            (np.array(begins, np.int64), np.array(ends, np.int64), np.array(powers, np.float64)),
+        ]
+        start, end, power_w = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         order = np.lexsort((end, start))
         return start[order], end[order], power_w[order]
+
+    def _alone(self, rows: NDArray[np.void]) -> Columns:
+        power_w = np.minimum(rows["rate_w"] + rows["beta_w"], rows["cap_w"])
+        return rows["start_ns"], rows["end_ns"], power_w
+
+    def _pairs(self, first: NDArray[np.int64]) -> tuple[Columns, ...]:
+        """Return what two transfers that overlap make: the first alone, both, the longer alone."""
+        one, two = self._rows[first], self._rows[first + 1]
+        begin, end, alone_w = self._alone(one)
+        begin_two, end_two, alone_two_w = self._alone(two)
+        edge, last = np.minimum(end, end_two), np.maximum(end, end_two)
+        base_w = np.maximum(one["beta_w"], two["beta_w"])
+        both_w = np.minimum(
+            one["rate_w"] + two["rate_w"] + base_w, np.maximum(one["cap_w"], two["cap_w"])
+        )
+        return (
+            (begin, begin_two, alone_w),
+            (begin_two, edge, both_w),
+            (edge, last, np.where(end_two > end, alone_two_w, alone_w)),
+        )
 
 
 def _stretches(transfers: list[Transfer]) -> list[tuple[int, int, float]]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
-import simpy
+from typing import Protocol
 
 from testbed.links.capacity import Capacity
 from testbed.links.cell import SharedCell
 from testbed.links.fifo import FifoLink
 from testbed.links.transport import Connection, Delivery, Done, Loss, Transport
+from testbed.simulate.clock import Clock
 
 
 class Channel(Protocol):
@@ -50,7 +49,7 @@ class OwnLinks:
 
     def __init__(
         self,
-        env: simpy.Environment,
+        env: Clock,
         links: dict[str, FifoLink],
         transport: Transport,
         back_ns: int,
@@ -82,14 +81,14 @@ class OwnLinks:
             return
         self._woken_ns[client] = next_ns
 
-        def advance(_: simpy.Event) -> None:
+        def advance(_: None) -> None:
             if self._woken_ns.get(client) != next_ns:
                 return  # an earlier timer has taken over
             del self._woken_ns[client]
             connection.advance(next_ns)
             self._wake(client, connection)
 
-        self._env.timeout(next_ns - self._env.now).callbacks.append(advance)
+        self._env.after(next_ns - self._env.now, advance)
 
     def backlog_bytes(self, now_ns: int, client: str) -> int:
         """Return the bytes that have not left the client's link yet."""
@@ -114,7 +113,7 @@ class Cell:
 
     def __init__(
         self,
-        env: simpy.Environment,
+        env: Clock,
         capacity: Capacity,
         transport: Transport,
         delay_ns: int,
@@ -145,14 +144,12 @@ class Cell:
         next_ns = self._cell.next_ns()
         self._plan += 1
         if next_ns is not None:
-            timeout = self._env.timeout(next_ns - self._env.now, self._plan)
-            timeout.callbacks.append(self._depart)
+            self._env.after(next_ns - self._env.now, self._depart, self._plan)
 
-    def _depart(self, event: simpy.Event) -> None:
-        if event.value != self._plan:
+    def _depart(self, plan: int) -> None:
+        if plan != self._plan:
             return
-        now: Any = self._env.now
-        left = self._cell.depart(now)
+        left = self._cell.depart(self._env.now)
         self._replan()
         done, wire_bytes = left.token
         arrived_ns = left.sent_ns + self.delay_ns

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from testbed.model import (
 )
 from testbed.scenario import Client as ClientSetup
 from testbed.simulate.channel import Channel
-from testbed.simulate.clock import Call, Clock
+from testbed.simulate.clock import Clock
 from testbed.simulate.server import Job, Server
 from testbed.streams import stream
 
@@ -117,7 +116,7 @@ class Client:
         if self._captures:
             env.after(self._captures[0], self._capture)
 
-    def _capture(self, _: Call) -> None:
+    def _capture(self, _: None = None) -> None:
         env = self._env
         now = env.now
         number = len(self.frames)
@@ -173,11 +172,9 @@ class Client:
             self._rtt_ns,
         )
 
-    def _encoded(self, event: Call) -> None:
+    def _encoded(self, encoded: tuple[FrameRecord, Rung]) -> None:
         now = self._env.now
-        value: Any = event.value
-        frame: FrameRecord = value[0]
-        rung: Rung = value[1]
+        frame, rung = encoded
         frame.encode_end_ns = now
         self._encoding = False
         if rung.point.mode is Mode.LOCAL:
@@ -188,14 +185,13 @@ class Client:
             self._outstanding[frame.frame] = frame
             ready_ns = self._radio.wake(now)
             if ready_ns > now:
-                self._env.after(ready_ns - now, self._promoted, value)
+                self._env.after(ready_ns - now, self._promoted, encoded)
             else:
                 self._upload(frame, rung, now)
         self._next(now)
 
-    def _promoted(self, event: Call) -> None:
-        frame, rung = event.value
-        self._upload(frame, rung, self._env.now)
+    def _promoted(self, encoded: tuple[FrameRecord, Rung]) -> None:
+        self._upload(*encoded, self._env.now)
 
     def _upload(self, frame: FrameRecord, rung: Rung, now: int) -> None:
         deadline_ns = frame.captured_ns + self._deadline_ns
@@ -243,9 +239,8 @@ class Client:
 
         self._downlink.send(env.now, self.name, self._answer_bytes, sent, job.deadline_ns)
 
-    def _answered(self, event: Call) -> None:
+    def _answered(self, frame: FrameRecord) -> None:
         now = self._env.now
-        frame: Any = event.value
         frame.answered_ns = now
         del self._outstanding[frame.frame]
         in_time = now - frame.captured_ns <= self._deadline_ns
@@ -264,8 +259,8 @@ class Client:
         else:
             self._env.after(told_ns - self._env.now, self._told, (frame, fate))
 
-    def _told(self, event: Call) -> None:
-        frame, fate = event.value
+    def _told(self, told: tuple[FrameRecord, Fate]) -> None:
+        frame, fate = told
         del self._outstanding[frame.frame]
         self._end(frame, fate, self._env.now)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 from testbed.model import Fate, FrameRecord
-from testbed.simulate.clock import Call, Clock
+from testbed.simulate.clock import Clock
 
 
 class Sender(Protocol):
@@ -20,7 +21,8 @@ class Sender(Protocol):
         """Learn that the server will not decode it."""
 
 
-class Job(NamedTuple):
+@dataclass(slots=True)
+class Job:
     """A frame at the server.
 
     Args:
@@ -73,9 +75,8 @@ class Server:
         self._at_once = batch_max == 1 and not drop_expired  # nothing to wait or look for
         self._queue: deque[Job] = deque()
 
-    def arrive(self, event: Call) -> None:
-        """Take the job that `event` carries into the queue."""
-        job: Any = event.value
+    def arrive(self, job: Job) -> None:
+        """Take a job into the queue."""
         now = self._env.now
         job.frame.arrived_ns = now
         if self._at_once and self._idle and not self._queue:
@@ -89,7 +90,7 @@ class Server:
         if self._idle:
             self._start()
 
-    def _start(self, _: Call | None = None) -> None:
+    def _start(self, _: None = None) -> None:
         """Start as many batches as idle workers, the queue and the waiting time allow."""
         env, queue = self._env, self._queue
         now = env.now
@@ -121,8 +122,7 @@ class Server:
                 batch.append(job)
         return batch
 
-    def _finish(self, event: Call) -> None:
-        batch: Any = event.value
+    def _finish(self, batch: list[Job]) -> None:
         now = self._env.now
         self._idle += 1
         for job in batch:
