@@ -15,10 +15,11 @@ from bisect import insort
 from heapq import heappop, heappush
 
 import numpy as np
-from numpy.typing import NDArray
 
+from testbed.devices.on_air import Rows, Transfer, power_of
 from testbed.devices.profile import RadioProfile, whole_ns
 from testbed.devices.radio_units import Line, Phase, PowerLine, phases_of
+from testbed.devices.settled import Block, Settled, Span
 from testbed.model import NS_PER_S
 
 IDLE = "idle"
@@ -27,24 +28,8 @@ SWITCH = "switch"
 RESUME = "resume"
 CONNECTED = "connected"
 
-Span = tuple[int, int, str, float]
-"""start_ns, end_ns, state, power_w"""
-
-Block = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8], NDArray[np.float64]]
-"""The same as columns; a state is its place in `Radio.states`."""
-
-_TRANSFER = np.dtype(
-    [("start_ns", "i8"), ("end_ns", "i8"), ("rate_w", "f8"), ("beta_w", "f8"), ("cap_w", "f8")]
-)
-
-Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
-"""start_ns, end_ns, power_w"""
-
 BLOCK_FROM = 64
 """From how many transfers on it pays to settle them all at once with numpy."""
-
-Transfer = tuple[int, int, float, float, float]
-"""start_ns, end_ns, alpha · rate in W, beta in W of the dearer direction in use, cap in W"""
 
 
 class Radio:
@@ -68,7 +53,6 @@ class Radio:
         "_active",
         "_amid",
         "_background",
-        "_blocks",
         "_down",
         "_held",
         "_idle_w",
@@ -83,6 +67,7 @@ class Radio:
         "_reach",
         "_recent",
         "_resumes",
+        "_settled",
         "_steps",
         "_switch",
         "_tail_ns",
@@ -98,8 +83,6 @@ class Radio:
     def __init__(self, profile: RadioProfile) -> None:
         sheet = profile.sheet
         self.profile = profile
-        self._blocks: list[Block] = []  # settled spans, in order
-        self._recent: list[Span] = []  # settled after those
         self.transfers: list[Transfer] = []
         self.out_of_range = 0
         self.unannounced = 0
@@ -116,6 +99,8 @@ class Radio:
         self._steps = [(phase.end_ns, phase.state, phase.power_w) for phase in self._phases]
         tail = dict.fromkeys(phase.state for phase in self._phases)
         self.states = (CONNECTED, *tail, IDLE, PROMOTION, SWITCH, RESUME)
+        self._settled = Settled(self.states)
+        self._recent = self._settled.recent
         self._resumes = any(phase.resume_ns for phase in self._phases)
         self._tail_ns = profile.tail_ns
         self._now = 0
@@ -140,37 +125,11 @@ class Radio:
     @property
     def spans(self) -> list[Span]:
         """Settled spans, in order, without gap or overlap, from 0 to the last `advance`."""
-        start, end, state, power = self.columns()
-        names = [self.states[code] for code in state.tolist()]
-        return list(zip(start.tolist(), end.tolist(), names, power.tolist(), strict=True))
+        return self._settled.spans()
 
     def columns(self) -> Block:
-        """Return the settled spans as columns."""
-        self._pack()
-        if not self._blocks:
-            empty = np.empty(0, np.int64)
-            return empty, empty, empty.astype(np.int8), empty.astype(np.float64)
-        if len(self._blocks) > 1:
-            start, end, state, power = (
-                np.concatenate(parts) for parts in zip(*self._blocks, strict=True)
-            )
-            self._blocks = [(start, end, state, power)]
-        return self._blocks[0]
-
-    def _pack(self) -> None:
-        """Turn the recent spans into a block."""
-        if self._recent:
-            start, end, state, power = zip(*self._recent, strict=True)
-            code = {name: place for place, name in enumerate(self.states)}
-            self._blocks.append(
-                (
-                    np.array(start, np.int64),
-                    np.array(end, np.int64),
-                    np.array([code[name] for name in state], np.int8),
-                    np.array(power, np.float64),
-                )
-            )
-            self._recent = []
+        """Return the settled spans as columns; a state is its place in `states`."""
+        return self._settled.columns()
 
     @property
     def joules(self) -> float:
@@ -300,7 +259,7 @@ class Radio:
         # A state that two calls settle piecewise is one span all the same.
         amid = self._amid and not (pending and pending[0][0] == now)
         seam = len(recent) if amid and recent else None
-        rows = _Rows(pending) if count >= BLOCK_FROM else None
+        rows = Rows(pending) if count >= BLOCK_FROM else None
         while now < to_ns or (taken < count and pending[taken][0] < to_ns):
             if seam is not None and len(recent) > seam:
                 _join(recent, seam)
@@ -319,7 +278,6 @@ class Radio:
                     self.unannounced += 1
                 if rows and seam is None and (many := self._apart(rows, taken - 1, to_ns)):
                     self._settle(rows, taken - 1, many)
-                    recent = self._recent
                     taken += many - 1
                     now = self._reach
                     self._amid = False
@@ -348,7 +306,7 @@ class Radio:
         if seam is not None and len(recent) > seam:
             _join(recent, seam)
 
-    def _apart(self, rows: _Rows, first: int, to_ns: int) -> int:
+    def _apart(self, rows: Rows, first: int, to_ns: int) -> int:
         """Count the transfers from `first` on between which nothing happens but timers running out.
 
         All begin before the next promotion to be settled, and end by `to_ns`, as do those that
@@ -362,7 +320,7 @@ class Radio:
             last = int(rows.head[last])
         return last - first if last - first >= BLOCK_FROM else 0
 
-    def _settle(self, rows: _Rows, first: int, count: int) -> None:
+    def _settle(self, rows: Rows, first: int, count: int) -> None:
         """Settle transfers, and the timers that run out between them, all at once.
 
         A row per stretch on the air: its own span, the phases of the tail, idle; each cut where
@@ -385,8 +343,7 @@ class Radio:
         power[:, 0] = power_w
         kept = stops > starts
         block = (starts[kept], stops[kept], state.ravel()[kept], power.ravel()[kept])
-        self._pack()
-        self._blocks.append(block)
+        self._settled.add(block)
         if len(block[0]):
             self._watt_ns += float(np.add.accumulate(block[3] * (block[1] - block[0]))[-1])
         self._reach = int(end[-1])
@@ -483,98 +440,3 @@ def _join(spans: list[Span], place: int) -> None:
     """Make one span of the one at `place` and the one before it if their states are the same."""
     if spans[place - 1][2:] == spans[place][2:]:
         spans[place - 1 : place + 1] = [(spans[place - 1][0], *spans[place][1:])]
-
-
-class _Rows:
-    """Transfers in order, as columns.
-
-    Attributes:
-        reach: The latest end of a transfer and those before it.
-        head: The first of the transfers that one is chained to by overlaps, often itself.
-    """
-
-    __slots__ = ("_rows", "_transfers", "end", "head", "reach", "start")
-
-    def __init__(self, transfers: list[Transfer]) -> None:
-        self._transfers = transfers
-        self._rows = np.array(transfers, _TRANSFER)
-        self.start = np.ascontiguousarray(self._rows["start_ns"])
-        self.end = np.ascontiguousarray(self._rows["end_ns"])
-        self.reach = np.maximum.accumulate(self.end)
-        places = np.arange(len(transfers))
-        apart = np.append(True, self.start[1:] >= self.reach[:-1])
-        self.head = np.maximum.accumulate(np.where(apart, places, 0))
-
-    def stretches(self, first: int, last: int) -> Columns:
-        """Return start, end and power of every stretch in which the same transfers are on the air.
-
-        From the transfers `first` to `last`, the end not included, which overlap no others.
-        """
-        heads, counts = np.unique(self.head[first:last], return_counts=True)
-        more = counts > 2
-        shared = [
-            stretch
-            for head, count in zip(heads[more].tolist(), counts[more].tolist(), strict=True)
-            for stretch in _stretches(self._transfers[head : head + count])
-        ]
-        begins, ends, powers = zip(*shared, strict=True) if shared else ((), (), ())
-        parts = [
-            self._alone(self._rows[heads[counts == 1]]),
-            *self._pairs(heads[counts == 2]),
-            (np.array(begins, np.int64), np.array(ends, np.int64), np.array(powers, np.float64)),
-        ]
-        start, end, power_w = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-        order = np.lexsort((end, start))
-        return start[order], end[order], power_w[order]
-
-    def _alone(self, rows: NDArray[np.void]) -> Columns:
-        power_w = np.minimum(rows["rate_w"] + rows["beta_w"], rows["cap_w"])
-        return rows["start_ns"], rows["end_ns"], power_w
-
-    def _pairs(self, first: NDArray[np.int64]) -> tuple[Columns, ...]:
-        """Return what two transfers that overlap make: the first alone, both, the longer alone."""
-        one, two = self._rows[first], self._rows[first + 1]
-        begin, end, alone_w = self._alone(one)
-        begin_two, end_two, alone_two_w = self._alone(two)
-        edge, last = np.minimum(end, end_two), np.maximum(end, end_two)
-        base_w = np.maximum(one["beta_w"], two["beta_w"])
-        both_w = np.minimum(
-            one["rate_w"] + two["rate_w"] + base_w, np.maximum(one["cap_w"], two["cap_w"])
-        )
-        return (
-            (begin, begin_two, alone_w),
-            (begin_two, edge, both_w),
-            (edge, last, np.where(end_two > end, alone_two_w, alone_w)),
-        )
-
-
-def _stretches(transfers: list[Transfer]) -> list[tuple[int, int, float]]:
-    """Cut transfers that overlap, in order of their start, wherever one begins or ends."""
-    found: list[tuple[int, int, float]] = []
-    active: list[Transfer] = []
-    taken, count, now = 0, len(transfers), transfers[0][0]
-    while active or taken < count:
-        while taken < count and transfers[taken][0] <= now:
-            active.append(transfers[taken])
-            taken += 1
-        edge = min([transfer[1] for transfer in active])
-        if taken < count and transfers[taken][0] < edge:
-            edge = transfers[taken][0]
-        if edge > now:
-            found.append((now, edge, power_of(active)))
-        active = [transfer for transfer in active if transfer[1] > edge]
-        now = edge
-    return found
-
-
-def power_of(transfers: list[Transfer]) -> float:
-    """Power of transfers that share the air: their rate terms, the largest base, one cap."""
-    rate_w = base_w = most_w = 0.0
-    for _, _, its_rate_w, beta_w, cap_w in transfers:
-        rate_w += its_rate_w
-        if beta_w > base_w:
-            base_w = beta_w
-        if cap_w > most_w:
-            most_w = cap_w
-    power_w = rate_w + base_w
-    return power_w if power_w < most_w else most_w
