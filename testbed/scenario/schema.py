@@ -136,12 +136,16 @@ class LinkSpec(PartSpec):
     queue_bytes: int | None = Field(
         None, gt=0, description="Drop-tail limit on what waits, bytes; null for none."
     )
-    sharing: Literal["none", "fifo", "processor-sharing"] = Field(
-        "processor-sharing",
-        description=(
-            "How clients share it: `processor-sharing`, equally at every instant, as in a cell; "
-            "`fifo`, one queue for all; `none`, a link of its own for each client."
-        ),
+    sharing: Literal["none", "fifo", "processor-sharing", "round-robin", "proportional-fair"] = (
+        Field(
+            "processor-sharing",
+            description=(
+                "How clients share it: `processor-sharing`, equally at every instant, as in a cell; "
+                "`round-robin`, a packet each in turn; `proportional-fair`, the same time for each, "
+                "at the rate of a channel of its own; `fifo`, one queue for all; `none`, a link of "
+                "its own for each client."
+            ),
+        )
     )
 
     @property

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from testbed.links.capacity import Capacity
 from testbed.links.cell import SharedCell
 from testbed.links.fifo import FifoLink
+from testbed.links.link import Path
 from testbed.links.transport import Connection, Delivery, Done, Loss, Transport
 from testbed.simulate.clock import Clock
 
@@ -103,26 +103,24 @@ class OwnLinks:
 class Cell:
     """Clients that share a capacity; a payload's end moves with what the others do.
 
+    A payload crosses as a whole, headers included: the windows, handshakes and repetitions of a
+    transport are not modelled here, because what they would do depends on the shares of the others.
+
     Args:
         env: The simulation.
-        capacity: Of the cell.
+        cell: Who gets how much, and when.
+        paths: From client to what happens after a payload has left.
         transport: Says how many bytes a payload is on the wire.
-        delay_ns: Propagation delay.
-        queue_bytes: Limit on what waits for each client.
     """
 
     def __init__(
-        self,
-        env: Clock,
-        capacity: Capacity,
-        transport: Transport,
-        delay_ns: int,
-        queue_bytes: int | None,
+        self, env: Clock, cell: SharedCell, paths: dict[str, Path], transport: Transport
     ) -> None:
-        self.delay_ns = delay_ns
+        self.delay_ns = next(iter(paths.values())).delay_ns
         self._env = env
+        self._cell = cell
+        self._paths = paths
         self._transport = transport
-        self._cell = SharedCell(capacity, queue_bytes)
         self._plan = 0  # number of the newest departure plan; older ones are void
 
     def send(
@@ -152,8 +150,9 @@ class Cell:
         left = self._cell.depart(self._env.now)
         self._replan()
         done, wire_bytes = left.token
-        arrived_ns = left.sent_ns + self.delay_ns
-        done(Delivery(left.start_ns, left.sent_ns, wire_bytes, arrived_ns))
+        arrived_ns = self._paths[left.client].arrive(left.sent_ns)
+        loss = Loss.MEDIUM if arrived_ns is None else None
+        done(Delivery(left.start_ns, left.sent_ns, wire_bytes, arrived_ns, loss))
 
     def backlog_bytes(self, now_ns: int, client: str) -> int:
         """Return the bytes of a client that have not left the cell yet."""

@@ -6,10 +6,15 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
+from testbed.errors import TestbedError
 from testbed.links import links, transports
-from testbed.links.capacity import Capacity, mbps_per_bin
-from testbed.links.fifo import FifoLink
+from testbed.links.capacity import mbps_per_bin
+from testbed.links.cell import ProcessorSharing, SharedCell
+from testbed.links.link import Link, Path
+from testbed.links.proportional_fair import ProportionalFair
+from testbed.links.round_robin import RoundRobin
 from testbed.links.transport import Transport
 from testbed.model import NS_PER_MS
 from testbed.parts import make
@@ -21,6 +26,9 @@ from testbed.simulate.client import Client
 from testbed.simulate.clock import Clock
 from testbed.simulate.server import Server
 from testbed.streams import stream
+
+if TYPE_CHECKING:
+    import numpy as np
 
 PLOT_BIN_NS = 250 * NS_PER_MS
 CELL = "cell"
@@ -115,28 +123,47 @@ def _channel(
     back_ns: int,
 ) -> Channel:
     """Build one direction of the network."""
-    curves = _curves(spec, clients, direction, seed)
-    if CELL not in curves:
-        own = {name: FifoLink(c, spec.delay_ns, spec.queue_bytes) for name, c in curves.items()}
+    part: Link = make(links, spec)
+    delay_ns, limit = spec.delay_ns, spec.queue_bytes
+
+    def draws(owner: str) -> np.random.Generator:
+        return stream(seed, owner, direction)
+
+    if spec.sharing == "none":
+        own = {name: part.open(draws(name), delay_ns, limit) for name in clients}
         return OwnLinks(env, own, transport, back_ns)
     if spec.sharing == "fifo" or len(clients) == 1:  # alone in a cell nobody shares
-        link = FifoLink(curves[CELL], spec.delay_ns, spec.queue_bytes)
+        link = part.open(draws(CELL), delay_ns, limit)
         return OwnLinks(env, dict.fromkeys(clients, link), transport, back_ns)
-    return Cell(env, curves[CELL], transport, spec.delay_ns, spec.queue_bytes)
-
-
-def _curves(spec: LinkSpec, clients: list[str], direction: str, seed: int) -> dict[str, Capacity]:
-    """Return the capacity of each client's link, or of the cell that they share."""
-    part = make(links, spec)
-    owners = clients if spec.sharing == "none" else [CELL]
-    return {owner: part.capacity(stream(seed, owner, direction)) for owner in owners}
+    shared = part.medium(draws(CELL))
+    media = {name: part.medium(draws(name)) for name in clients}
+    if shared.wake is not None or shared.queue is not None:
+        raise TestbedError(
+            f"network.{direction}: sleep and queue management are of one sender's link; "
+            "use them with sharing: none or sharing: fifo"
+        )
+    cell: SharedCell
+    if spec.sharing == "proportional-fair":
+        cell = ProportionalFair({name: each.capacity for name, each in media.items()}, limit)
+    elif spec.sharing == "round-robin":
+        cell = RoundRobin(shared.capacity, limit)
+    else:
+        cell = ProcessorSharing(shared.capacity, limit, shared.efficiency)
+    paths = {name: Path(each, delay_ns) for name, each in media.items()}
+    return Cell(env, cell, paths, transport)
 
 
 def offered_mbps(scenario: Scenario, seed: int) -> dict[str, list[float]]:
     """Return what the uplinks of a run offer in each bin of `PLOT_BIN_NS`, by client or cell."""
     spec = scenario.spec
+    uplink = spec.network.uplink
+    part: Link = make(links, uplink)
+    own = uplink.sharing in ("none", "proportional-fair")
     names = [name for name, _ in client_names(scenario)]
+    owners = names if own and (len(names) > 1 or uplink.sharing == "none") else [CELL]
     return {
-        owner: mbps_per_bin(curve, spec.duration_ns, PLOT_BIN_NS)
-        for owner, curve in _curves(spec.network.uplink, names, "uplink", seed).items()
+        owner: mbps_per_bin(
+            part.medium(stream(seed, owner, "uplink")).capacity, spec.duration_ns, PLOT_BIN_NS
+        )
+        for owner in owners
     }
