@@ -87,6 +87,20 @@ class Spans:
             yield Span(COMPONENTS[component], self.states[state], start, end, power)
 
 
+class RadioCounts(NamedTuple):
+    """How often a run asked more of a radio's figures than they say.
+
+    Args:
+        transfers: All of them.
+        out_of_range: Of these, at a rate outside the range that the power line was fitted on.
+        unannounced: Of these, begun while the radio slept.
+    """
+
+    transfers: int
+    out_of_range: int
+    unannounced: int
+
+
 @dataclass(frozen=True)
 class RunRows:
     """Everything that happened in one run of one policy on one seed.
@@ -95,6 +109,7 @@ class RunRows:
         frames: One row per captured frame.
         energy: One row per span.
         uplink_bytes: Offered to the uplink, and refused by its queues.
+        radios: By name.
     """
 
     policy: str
@@ -102,6 +117,7 @@ class RunRows:
     frames: pa.Table
     energy: pa.Table
     uplink_bytes: tuple[int, int]
+    radios: dict[str, RadioCounts]
 
 
 @dataclass(frozen=True)
@@ -122,6 +138,7 @@ def rows_of(
     end_ns: int,
     clients: Mapping[str, tuple[Sequence[FrameRecord], Spans]],
     uplink_bytes: tuple[int, int],
+    radios: dict[str, RadioCounts],
 ) -> RunRows:
     """Turn what the clients of one run recorded into columns.
 
@@ -139,6 +156,7 @@ def rows_of(
         pa.concat_tables(frames),
         pa.concat_tables(energy),
         uplink_bytes,
+        radios,
     )
 
 

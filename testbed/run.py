@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -60,7 +60,7 @@ def write(
         put("frames.parquet", frames)
         put("energy.parquet", energy)
         put("scenario.yaml", dump(scenario))
-        put("provenance.json", _json(_provenance(scenario)))
+        put("provenance.json", _json(_provenance(scenario, rows)))
         put("summary.json", _json(compare.summary(records.read_back(folder))))
 
 
@@ -90,7 +90,7 @@ def _simulate_all(scenario: Scenario, workers: int, progress: Progress) -> list[
     return rows
 
 
-def _provenance(scenario: Scenario) -> dict[str, Any]:
+def _provenance(scenario: Scenario, rows: Sequence[RunRows]) -> dict[str, Any]:
     """Return where every figure of a run comes from."""
     spec = scenario.spec
     names = list(client_names(scenario))
@@ -139,8 +139,25 @@ def _provenance(scenario: Scenario) -> dict[str, Any]:
             for name, group in names
         },
         "capacity_mbps": capacity,
-        "warnings": list(scenario.warnings),
+        "warnings": [*scenario.warnings, *_radio_warnings(rows)],
     }
+
+
+def _radio_warnings(rows: Sequence[RunRows]) -> Iterator[str]:
+    """Yield a sentence for each radio of which the runs asked more than its figures say."""
+    for radio in dict.fromkeys(name for run in rows for name in run.radios):
+        counts = [run.radios[radio] for run in rows if radio in run.radios]
+        transfers, beyond, unannounced = map(sum, zip(*counts, strict=True))
+        if beyond:
+            yield (
+                f"radio {radio}: {beyond} of {transfers} transfers ({beyond / transfers:.0%}) were "
+                "at a rate outside the range its power was fitted on; power is cut off at the cap"
+            )
+        if unannounced:
+            yield (
+                f"radio {radio}: {unannounced} of {transfers} transfers began while the radio "
+                "slept, without the delay and the energy of waking up"
+            )
 
 
 def _dominator(ladder: Ladder, rung: Rung) -> str | None:

@@ -60,6 +60,7 @@ def run(
     if as_json:
         typer.echo(json.dumps({"folder": str(folder), **summary}, indent=1, ensure_ascii=False))
     else:
-        print_run(folder, summary, loaded.warnings)
+        provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+        print_run(folder, summary, provenance["warnings"])
     if not all(claim["holds"] for claim in summary["claims"]):
         raise typer.Exit(1)

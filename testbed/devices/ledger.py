@@ -60,19 +60,29 @@ class Ledger:
         self._booked_j += (power_w - self.waiting_w) * (end_ns - start_ns) / NS_PER_S
         return power_w * (end_ns - start_ns) / NS_PER_S
 
-    def stop(self, now_ns: int) -> None:
-        """Switch everything off at `now_ns`, as an empty battery does."""
+    def stop(self, now_ns: int) -> float:
+        """Switch everything off at `now_ns`, as an empty battery does.
+
+        Return the joules of encodings that were booked beyond that and are not drawn.
+        """
         self._off_ns = now_ns
+        return self._ahead_j(now_ns, 0.0)
+
+    def _ahead_j(self, now_ns: int, base_w: float) -> float:
+        """Return what encodings draw above `base_w` after `now_ns`."""
+        ahead_j = 0.0
+        for start, end, power_w in reversed(self._busy):
+            if end <= now_ns:
+                break
+            ahead_j += (power_w - base_w) * (end - max(start, now_ns)) / NS_PER_S
+        return ahead_j
 
     def joules_by(self, now_ns: int) -> float:
-        """Return what the client has drawn up to `now_ns`, not before the last encoding began.
+        """Return what the client has drawn up to `now_ns`.
 
         Settles the radio up to there: exact, unless the radio holds a transfer of unknown end.
         """
-        ahead_j = 0.0
-        if self._busy:
-            _, end, power_w = self._busy[-1]
-            ahead_j = (power_w - self.waiting_w) * max(0, end - now_ns) / NS_PER_S
+        ahead_j = self._ahead_j(now_ns, self.waiting_w)
         radio_j = self.radio.joules_by(now_ns) if self.radio else 0.0
         steady_j = (self.idle_w + self.waiting_w) * now_ns / NS_PER_S
         return steady_j + self._booked_j - ahead_j + radio_j

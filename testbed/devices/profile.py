@@ -6,6 +6,7 @@ and answers in the units of the engines: nanoseconds, joules, watts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,9 @@ class ServerProfile:
     """What runs the decoder: `max(floor, batch · MAC / rate)`.
 
     Maximum and not sum, because launching one kernel overlaps with running another: a sum misfits
-    an eager T4 at a batch of 16 by 70 %, the maximum by 11 %.
+    an eager T4 at a batch of 16 by 70 %, the maximum by 11 %. A measured time goes before that, for
+    a batch of one; a larger batch takes what the rate says, but no less than the longest of its
+    members alone and no more than all of them one by one.
     """
 
     name: str
@@ -175,13 +178,26 @@ class ServerProfile:
         known = self.sheet.jitter_cv
         return known.value if known else 0.0
 
-    def decode_ns(self, mac: int, batch: int = 1) -> int:
-        """Return the mean time of a batch of `batch` inputs of `mac` multiply-accumulates each."""
-        return whole_ns(max(self.floor_s, batch * mac / (self.rate * 1e9)))
+    def decode_ns(self, mac: int, batch: int = 1, *, detector: str = "", width: float = 0.0) -> int:
+        """Return the mean time of a batch of `batch` inputs of `mac` multiply-accumulates each.
+
+        Of one input, the measured time where the file has one for this detector and width.
+        """
+        by_rate_ns = whole_ns(max(self.floor_s, batch * mac / (self.rate * 1e9)))
+        for point in self.sheet.points:
+            if point.detector == detector and point.width.value == width:
+                alone_ns = whole_ns(point.time_s.value)
+                return bounded_ns(by_rate_ns, [alone_ns] * batch)
+        return by_rate_ns
 
     def figures(self) -> list[tuple[str, Figure[Any]]]:
         """Return every figure with its key path."""
         return list(walk(self.sheet))
+
+
+def bounded_ns(batch_ns: int, alone_ns: Sequence[int]) -> int:
+    """Return the time of a batch, held between the longest of its members alone and their sum."""
+    return max(max(alone_ns), min(sum(alone_ns), batch_ns))
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ class Radio:
 
     __slots__ = (
         "_active",
+        "_alert_ns",
         "_amid",
         "_background",
         "_down",
@@ -101,8 +102,10 @@ class Radio:
         self.states = (CONNECTED, *tail, IDLE, PROMOTION, SWITCH, RESUME)
         self._settled = Settled(self.states)
         self._recent = self._settled.recent
-        self._resumes = any(phase.resume_ns for phase in self._phases)
+        asleep = [phase.begin_ns for phase in self._phases if phase.cycle_ns or phase.resume_ns]
         self._tail_ns = profile.tail_ns
+        self._alert_ns = min(asleep, default=self._tail_ns)  # it listens for so long in any case
+        self._resumes = any(phase.resume_ns for phase in self._phases)
         self._now = 0
         self._reach = -self._tail_ns - 1  # when the last activity before `_now` ended: never
         self._watt_ns = 0.0
@@ -145,37 +148,47 @@ class Radio:
         begun, ready = self._promoting
         if begun <= now_ns < ready:
             return ready
+        if begun > now_ns:  # something was to wake it later; it need not wait for that now
+            self._background = [span for span in self._background if span[0] <= now_ns]
+            self._promoting = (0, 0)
         since = self._since_activity(now_ns)
         if since >= self._tail_ns:
-            if begun > now_ns:  # a page was to wake it later; it need not wait for that now
-                self._background = [span for span in self._background if span[0] <= now_ns]
             return self._promote(now_ns)
         if self._resumes and since > 0 and self._phase_at(since).resume_ns:
             ready = now_ns + self._phase_at(since).resume_ns
             return self._pass(now_ns, ready, RESUME, self._promotion[1])
         return now_ns
 
-    def hear(self, now_ns: int) -> int:
-        """Return from when data that waits for the device at `now_ns` can begin to reach it.
+    def hear(self, at_ns: int) -> int:
+        """Return from when data that waits for the device from `at_ns` on can begin to reach it.
 
         At once while connected, at the next on-duration in DRX, and when idle at the next page
-        and after the promotion. Calls come in order of time, as for `wake`.
+        and after the promotion. `at_ns` may lie ahead of the present, by the time that the data
+        takes to where the radio is heard, but not before the last `advance`.
         """
-        if now_ns < self._promoting[1]:
+        if at_ns < self._promoting[1]:
             return self._promoting[1]
-        since = self._since_activity(now_ns)
+        last_end = self._last_end
+        for start, end in self._later:
+            if start <= at_ns and end > last_end:
+                last_end = end
+        since = at_ns - last_end
+        if since < self._alert_ns or since <= 0 < self._tail_ns:
+            return at_ns
+        if self._held and self._held[0] <= at_ns:
+            return at_ns
         if since >= self._tail_ns:
-            return self._promote(now_ns + (-now_ns % self._page_ns if self._page_ns else 0))
-        if since <= 0:
-            return now_ns
+            return self._promote(at_ns + (-at_ns % self._page_ns if self._page_ns else 0))
         phase = self._phase_at(since)
         if phase.cycle_ns:
             into = (since - phase.begin_ns) % phase.cycle_ns
             if into < phase.on_ns:
-                return now_ns
+                return at_ns
             wait = min(phase.cycle_ns - into, phase.end_ns - since)
-            return now_ns + wait if since + wait < self._tail_ns else self.hear(now_ns + wait)
-        return self.wake(now_ns) if phase.resume_ns else now_ns
+            return at_ns + wait if since + wait < self._tail_ns else self.hear(at_ns + wait)
+        if phase.resume_ns:
+            return self._pass(at_ns, at_ns + phase.resume_ns, RESUME, self._promotion[1])
+        return at_ns
 
     def use(self, start_ns: int, end_ns: int, up_bytes: int = 0, down_bytes: int = 0) -> float:
         """Book a transfer that is on the air from `start_ns` to `end_ns`; return its joules.

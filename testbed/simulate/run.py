@@ -19,7 +19,7 @@ from testbed.links.transport import Transport
 from testbed.model import NS_PER_MS
 from testbed.parts import make
 from testbed.policies import policies
-from testbed.records import RunRows, rows_of
+from testbed.records import RadioCounts, RunRows, rows_of
 from testbed.scenario import LinkSpec, Scenario
 from testbed.simulate.channel import Cell, Channel, OwnLinks
 from testbed.simulate.client import Client
@@ -70,6 +70,7 @@ def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
         batch_wait_ns=spec.server.batch.wait_ns,
         queue_limit=spec.server.queue.limit,
         drop_expired=spec.server.drop_expired,
+        measured=bool(scenario.server.sheet.points),
     )
     clients = [
         Client(
@@ -95,7 +96,20 @@ def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
             end_ns,
             {client.name: (client.frames, client.ledger.close(end_ns)) for client in clients},
             up.byte_counts(),
+            _radio_counts(clients),
         )
+
+
+def _radio_counts(clients: list[Client]) -> dict[str, RadioCounts]:
+    """Return, by the name of the radio, what its clients counted."""
+    counts: dict[str, RadioCounts] = {}
+    for client in clients:
+        radio = client.radio
+        own = RadioCounts(len(radio.transfers), radio.out_of_range, radio.unannounced)
+        name = radio.profile.name
+        known = counts.get(name, RadioCounts(0, 0, 0))
+        counts[name] = RadioCounts(*map(sum, zip(known, own, strict=True)))
+    return counts
 
 
 @contextmanager

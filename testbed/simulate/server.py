@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from testbed.devices.profile import bounded_ns
 from testbed.model import Fate, FrameRecord
 from testbed.simulate.clock import Clock
 
@@ -30,12 +31,14 @@ class Job:
         deadline_ns: When its answer becomes late.
         mac: Work of its decoder.
         sender: Is told what became of it.
+        alone_ns: How long its decoder takes in a batch of one.
     """
 
     frame: FrameRecord
     deadline_ns: int
     mac: int
     sender: Sender
+    alone_ns: int = 0
 
 
 class Server:
@@ -52,6 +55,7 @@ class Server:
         batch_wait_ns: How long a frame may wait for others while a worker is free.
         queue_limit: Most frames waiting; a frame that comes to a full queue is refused.
         drop_expired: Whether a frame whose deadline has passed is given up instead of decoded.
+        measured: Whether jobs alone take a measured time, between which and whose sum a batch lies.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Server:
         batch_wait_ns: int,
         queue_limit: int,
         drop_expired: bool,
+        measured: bool = False,
     ) -> None:
         self._env = env
         self._decode_ns = decode_ns
@@ -73,6 +78,7 @@ class Server:
         self._queue_limit = queue_limit
         self._drop_expired = drop_expired
         self._at_once = batch_max == 1 and not drop_expired  # nothing to wait or look for
+        self._measured = measured
         self._queue: deque[Job] = deque()
 
     def arrive(self, job: Job) -> None:
@@ -108,6 +114,8 @@ class Server:
     def _decode(self, batch: list[Job]) -> None:
         self._idle -= 1
         spent_ns = self._decode_ns(sum([job.mac for job in batch]))
+        if self._measured:
+            spent_ns = bounded_ns(spent_ns, [job.alone_ns for job in batch])
         self._env.after(spent_ns, self._finish, batch)
 
     def _take(self, now: int) -> list[Job]:

@@ -11,6 +11,7 @@ import pytest
 from testbed.catalog import find
 from testbed.cli import main
 from testbed.devices.figures import line_of
+from testbed.devices.profile import load_device
 from testbed.scenario.figures import entries
 
 
@@ -63,6 +64,50 @@ def test_what_no_run_reads_is_not_used(world):
     assert used[radio, "up.alpha_w_per_mbps"]
     assert used[server, "floor_s"]
     assert not used[server, "jitter_cv"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "used", "unused"),
+    [
+        (("battery", {}), "battery.cutoff", "thermal.tau_s"),
+        (("battery", {}), "battery.capacity_mah", "weights.dram_pj_per_bit"),
+        (("battery", {"capacity_wh": 3}), "battery.voltage_v", "battery.capacity_mah"),
+        (("ambient_c", 30), "thermal.tau_s", "battery.cutoff"),
+    ],
+)
+def test_what_a_client_is_asked_to_be_decides_what_is_used(world, changes, used, unused):
+    key, value = changes
+    scenario = world("clients.0.device", "phone-sd765g", f"clients.0.{key}", value)
+
+    found = {entry.key: entry.used for entry in entries(scenario) if "phone" in entry.profile}
+
+    assert found[used]
+    assert not found.get(unused, False)
+
+
+def test_weights_count_where_they_are_loaded(world):
+    weights = {"residency": "dram", "set_mb": 5}
+    scenario = world(
+        *("clients.0.detector", "published/efficientdet-d2-fixed"),
+        *("clients.0.ladder", {"widths": "all"}),
+        *("policies.narrow.width", 0.25),
+        *("clients.0.weights", weights),
+    )
+
+    assert {e.key: e.used for e in entries(scenario)}["weights.dram_mb_per_s"]
+
+
+def test_figures_of_a_mode_stand_where_the_mode_does(world):
+    scenario = world("clients.0.device", "jetson-tx2", "clients.0.mode", "maxq")
+
+    found = {entry.key: entry for entry in entries(scenario) if "tx2" in entry.profile}
+
+    place = [mode.mode for mode in load_device(find("devices/devices", "jetson-tx2")).sheet.modes]
+    key = f"modes[{place.index('maxq')}].active_w"
+    assert found[key].used
+    assert found[key].profile == "device jetson-tx2 in mode maxq"
+    assert "active_w" not in found
+    assert "jitter_cv" in found
 
 
 def test_a_profile_that_several_groups_name_counts_once(world, world_data):
