@@ -49,37 +49,11 @@ class Radio:
         unannounced: Transfers that began while the radio slept, because nobody called `wake`.
     """
 
-    __slots__ = (
-        "_active",
-        "_alert_ns",
-        "_amid",
-        "_background",
-        "_down",
-        "_held",
-        "_idle_w",
-        "_last_end",
-        "_later",
-        "_now",
-        "_page_ns",
-        "_pending",
-        "_phases",
-        "_promoting",
-        "_promotion",
-        "_reach",
-        "_recent",
-        "_resumes",
-        "_settled",
-        "_steps",
-        "_switch",
-        "_tail_ns",
-        "_up",
-        "_watt_ns",
-        "out_of_range",
-        "profile",
-        "states",
-        "transfers",
-        "unannounced",
-    )
+    __slots__ = """
+        _active _alert_ns _amid _background _down _held _idle_w _last_end _later _now _page_ns
+        _pending _phases _promoting _promotion _reach _recent _resumes _settled _steps _switch
+        _tail_ns _up _watt_ns out_of_range profile states transfers unannounced
+    """.split()
 
     def __init__(self, profile: RadioProfile) -> None:
         sheet = profile.sheet
