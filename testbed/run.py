@@ -150,8 +150,8 @@ def _radio_warnings(rows: Sequence[RunRows]) -> Iterator[str]:
         transfers, beyond, unannounced = map(sum, zip(*counts, strict=True))
         if beyond:
             yield (
-                f"radio {radio}: {beyond} of {transfers} transfers ({beyond / transfers:.0%}) were "
-                "at a rate outside the range its power was fitted on; power is cut off at the cap"
+                f"radio {radio}: {beyond} of {transfers} transfers ({100 * beyond / transfers:.1f} %) "
+                "were at a rate outside the range its power was fitted on; it is cut off at the cap"
             )
         if unannounced:
             yield (

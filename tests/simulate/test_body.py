@@ -318,8 +318,8 @@ def test_what_a_radio_was_not_measured_for_is_a_warning_of_the_run(world, tmp_pa
     warnings = json.loads((folder / "provenance.json").read_text())["warnings"]
     (said,) = [text for text in warnings if text.startswith("radio")]
     assert said == (
-        "radio lte-2012-aro: 50 of 100 transfers (50%) were at a rate outside the range its power "
-        "was fitted on; power is cut off at the cap"
+        "radio lte-2012-aro: 50 of 100 transfers (50.0 %) were at a rate outside the range its "
+        "power was fitted on; it is cut off at the cap"
     )
 
 
