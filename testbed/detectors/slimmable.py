@@ -59,11 +59,11 @@ class Widths:
             self.index = before
 
     def channels(self, full: int) -> tuple[int, ...]:
-        """Return how many of `full` channels each width keeps: round(full·α), halves to even."""
-        kept = tuple(round(full * value) for value in self.values)
-        if kept[0] < 1:
-            raise ValueError(f"width {self.values[0]:g} leaves nothing of {full} channels")
-        return kept
+        """Return how many of `full` channels each width keeps: round(full·α), halves to even.
+
+        At least one, which matters only to the squeezed channels of very narrow networks.
+        """
+        return tuple(max(1, round(full * value)) for value in self.values)
 
 
 def pad_same(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:

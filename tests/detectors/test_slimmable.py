@@ -248,9 +248,8 @@ def test_what_is_kept_keeps_its_width():
     assert slim[3].active_groups == 24
 
 
-def test_a_width_that_would_leave_no_channel_is_refused_at_once():
-    with pytest.raises(ValueError, match=r"width 0\.167 leaves nothing of 2 channels"):
-        make_slimmable(nn.Conv2d(2, 8, 1), Widths((0.167, 1.0)))
+def test_a_layer_keeps_at_least_one_channel():
+    assert Widths((0.167, 1.0)).channels(2) == (1, 2)
 
 
 def test_a_name_that_is_no_layer_is_refused():
