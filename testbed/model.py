@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, overload
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +22,8 @@ NS_PER_MS = 1_000_000
 class Mode(StrEnum):
     """Where a frame is processed."""
 
+    __hash__ = str.__hash__  # the hash of an enum is a function in Python, and points are hashed
+
     SPLIT = "split"  # encoder on the device, bottleneck over the link, decoder on the server
     LOCAL = "local"  # the whole detector on the device
     OFFLOAD = "offload"  # a compressed picture over the link, the whole detector on the server
@@ -30,6 +32,8 @@ class Mode(StrEnum):
 
 class Fate(StrEnum):
     """How the life of a captured frame ended. Every frame has exactly one."""
+
+    __hash__ = str.__hash__
 
     ON_TIME = "on_time"  # answered by the server within the deadline
     LATE = "late"  # answered by the server after the deadline
@@ -115,7 +119,13 @@ class Ladder(Sequence[Rung]):
     def __len__(self) -> int:
         return len(self.rungs)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+    @overload
+    def __getitem__(self, index: int) -> Rung: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Rung, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Rung | tuple[Rung, ...]:
         return self.rungs[index]
 
     def __iter__(self) -> Iterator[Rung]:
@@ -232,14 +242,24 @@ class LinkModel(Protocol):
 
     @property
     def delay_ns(self) -> int:
-        """Propagation delay; never part of the time the link is busy."""
+        """Propagation delay, the least if it varies; never part of the time the link is busy."""
 
     @property
     def free_ns(self) -> int:
         """When the last byte accepted so far leaves the link."""
 
+    @property
+    def may_drop(self) -> bool:
+        """Whether it may refuse or lose a packet at all."""
+
     def send(self, arrival_ns: int, size_bytes: int) -> int | None:
         """Return when the last byte leaves the link, or None if the queue refuses the packet."""
+
+    def arrive(self, release_ns: int) -> int | None:
+        """Return when what leaves at `release_ns` is at the other end; None if it is lost.
+
+        Called at most once for each packet, in the order of their release. Order is kept.
+        """
 
     def backlog_bytes(self, now_ns: int) -> int:
         """Return the bytes accepted and not yet released at `now_ns`."""

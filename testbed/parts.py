@@ -32,6 +32,7 @@ from testbed.registry import Registry
 # Where the table of each kind of part is, imported when a scenario needs it.
 TABLES = {
     "policy": "testbed.policies:policies",
+    "estimator": "testbed.estimators:estimators",
     "link": "testbed.links:links",
     "transport": "testbed.links:transports",
 }
@@ -175,7 +176,10 @@ def spec_model(registry: Registry, name: str, base: type[PartSpec] = PartSpec) -
             raise TestbedError(
                 f"{registry.kind} '{name}' may not call an option '{field.name}'; the name is taken"
             )
-        if field.default_factory is not dataclasses.MISSING:
+        nested = next((m for m in _metadata(hints[field.name]) if isinstance(m, Nested)), None)
+        if field.default_factory is not dataclasses.MISSING and nested:
+            default = Field(default=_spec_of(nested, field.default_factory()))
+        elif field.default_factory is not dataclasses.MISSING:
             default = Field(default_factory=field.default_factory)
         else:
             default = Field(... if field.default is dataclasses.MISSING else field.default)
@@ -187,6 +191,24 @@ def spec_model(registry: Registry, name: str, base: type[PartSpec] = PartSpec) -
     )
     model.table_kind = registry.kind
     return model
+
+
+def _metadata(annotation: Any) -> tuple[Any, ...]:
+    found: tuple[Any, ...] = getattr(annotation, "__metadata__", ())
+    return found
+
+
+def _spec_of(marker: Nested, part: Any) -> PartSpec:
+    """Return the spec that makes a part like this one, for an option whose default is a part."""
+    kind = marker.registry.name_of(type(part))
+    model = marker.model(kind)
+    nested = {name: item for name, item in markers(model) if isinstance(item, Nested)}
+    values = {
+        field.name: _spec_of(nested[field.name], value) if field.name in nested else value
+        for field in dataclasses.fields(part)
+        if field.init and (value := getattr(part, field.name)) is not None
+    }
+    return model.model_validate({"kind": kind} | values)
 
 
 def options(spec: PartSpec, registry: Registry) -> dict[str, Any]:

@@ -13,14 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from testbed.errors import EnvironmentLacks, RunError
-from testbed.model import Fate, FrameRecord, Mode
+from testbed.model import NS_PER_S, Fate, FrameRecord, Mode
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 INCOMPLETE = "INCOMPLETE"
 SCHEMA = 1
@@ -37,8 +39,52 @@ INSTANTS = (
 )
 """Columns that are null where the frame never got there, in the order a frame passes them."""
 
-Span = tuple[str, str, int, int, float]
-"""Component, state, start_ns, end_ns, power in watts."""
+COMPONENTS = ("compute", "radio", "idle")
+"""What a client's energy is split into."""
+
+
+class Span(NamedTuple):
+    """One state of one component: a row of `energy.parquet`."""
+
+    component: str
+    state: str
+    start_ns: int
+    end_ns: int
+    power_w: float
+
+    @property
+    def energy_j(self) -> float:
+        """Power times duration."""
+        return self.power_w * (self.end_ns - self.start_ns) / NS_PER_S
+
+
+@dataclass(frozen=True)
+class Spans:
+    """The spans of one client as columns; iterating gives `Span` after `Span`.
+
+    Args:
+        component: Place in `COMPONENTS`.
+        state: Place in `states`.
+        states: Names.
+        start_ns: When the state began.
+        end_ns: When it ended.
+        power_w: What it drew.
+    """
+
+    component: NDArray[np.int8]
+    state: NDArray[np.int8]
+    states: tuple[str, ...]
+    start_ns: NDArray[np.int64]
+    end_ns: NDArray[np.int64]
+    power_w: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.start_ns)
+
+    def __iter__(self) -> Iterator[Span]:
+        columns = (self.component, self.state, self.start_ns, self.end_ns, self.power_w)
+        for component, state, start, end, power in zip(*(c.tolist() for c in columns), strict=True):
+            yield Span(COMPONENTS[component], self.states[state], start, end, power)
 
 
 @dataclass(frozen=True)
@@ -76,7 +122,7 @@ def rows_of(
     policy: str,
     seed: int,
     end_ns: int,
-    clients: Mapping[str, tuple[Sequence[FrameRecord], Iterable[Span]]],
+    clients: Mapping[str, tuple[Sequence[FrameRecord], Spans]],
     capacity_mbps: dict[str, list[float]],
     uplink_bytes: tuple[int, int],
 ) -> RunRows:
@@ -89,7 +135,7 @@ def rows_of(
     frames, energy = [], []
     for name, (records, spans) in clients.items():
         frames.append(_frame_table(policy, seed, name, end_ns, records))
-        energy.append(_energy_table(policy, seed, name, list(spans)))
+        energy.append(_energy_table(policy, seed, name, spans))
     return RunRows(
         policy,
         seed,
@@ -117,14 +163,16 @@ def _frame_table(
     count = len(records)
     columns = {
         "policy": _same(policy, count),
-        "seed": pa.array([seed] * count, pa.int64()),
+        "seed": _seed(seed, count),
         "client": _same(client, count),
         "frame": column("frame", pa.int32()),
         "captured_ns": column("captured_ns", pa.int64()),
         **{name: instant(name) for name in INSTANTS},
         "width": pa.array([p and p.width for p in points], pa.float64()),
         "bits": pa.array([p and p.bits for p in points], pa.int8()),
-        "mode": _coded([p and p.mode for p in points], [mode.value for mode in Mode]),
+        "mode": _coded(
+            [None if p is None else p.mode for p in points], [mode.value for mode in Mode]
+        ),
         "payload_bytes": column("payload_bytes", pa.int64()),
         "wire_bytes": column("wire_bytes", pa.int64()),
         "encode_j": column("encode_j", pa.float64()),
@@ -137,27 +185,30 @@ def _frame_table(
     return pa.table(columns)
 
 
-def _energy_table(policy: str, seed: int, client: str, spans: list[Span]) -> pa.Table:
+def _energy_table(policy: str, seed: int, client: str, spans: Spans) -> pa.Table:
+    import pyarrow as pa
+
+    count = len(spans)
+    return pa.table(
+        {
+            "policy": _same(policy, count),
+            "seed": _seed(seed, count),
+            "client": _same(client, count),
+            "component": pa.DictionaryArray.from_arrays(spans.component, pa.array(COMPONENTS)),
+            "state": pa.DictionaryArray.from_arrays(spans.state, pa.array(spans.states)),
+            "start_ns": spans.start_ns,
+            "end_ns": spans.end_ns,
+            "power_w": spans.power_w,
+            "energy_j": spans.power_w * ((spans.end_ns - spans.start_ns) / NS_PER_S),
+        }
+    )
+
+
+def _seed(seed: int, count: int) -> pa.Array:
     import numpy as np
     import pyarrow as pa
 
-    components, states, starts, ends, powers = zip(*spans, strict=True)
-    start_ns = np.array(starts, np.int64)
-    end_ns = np.array(ends, np.int64)
-    power_w = np.array(powers, np.float64)
-    return pa.table(
-        {
-            "policy": _same(policy, len(spans)),
-            "seed": pa.array([seed] * len(spans), pa.int64()),
-            "client": _same(client, len(spans)),
-            "component": _coded(components, ["compute", "radio", "idle"]),
-            "state": _coded(states, sorted(set(states))),
-            "start_ns": start_ns,
-            "end_ns": end_ns,
-            "power_w": power_w,
-            "energy_j": power_w * ((end_ns - start_ns) / 1e9),
-        }
-    )
+    return pa.array(np.full(count, seed, np.int64))
 
 
 def _same(value: str, count: int) -> pa.Array:
@@ -197,9 +248,12 @@ def writing(folder: Path) -> Iterator[Callable[[str, str | pa.Table], None]]:
         if isinstance(content, str):
             path.write_text(content, encoding="utf-8")
         else:
+            import pyarrow as pa
             import pyarrow.parquet as pq
 
-            pq.write_table(content, path, compression="zstd")
+            # Dictionaries for names only: numbers hardly repeat, and pack better without.
+            names = [field.name for field in content.schema if pa.types.is_dictionary(field.type)]
+            pq.write_table(content, path, compression="zstd", use_dictionary=names)
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -237,7 +291,8 @@ def _frame(table: pa.Table) -> pd.DataFrame:
     import pandas as pd
     import pyarrow as pa
 
-    return table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    frame: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    return frame
 
 
 def check(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 A target is a string, `module:attribute`, imported when it is first used, so that a part with heavy
 dependencies troubles nobody who does not ask for it. Other distributions add parts through the
-entry-point group `testbed.<kind>`, for example `testbed.policy`.
+entry-point group `testbed.<kind>`, for example `testbed.policy` or `testbed.trace_format`.
 """
 
 from __future__ import annotations
@@ -36,12 +36,20 @@ class Registry:
     def __iter__(self) -> Iterator[str]:
         if not self._looked_outside:
             self._looked_outside = True
-            for point in entry_points(group=f"testbed.{self.kind}"):
+            for point in entry_points(group=f"testbed.{self.kind.replace(' ', '_')}"):
                 self.register(point.name, point.value)
         return iter(sorted(self._targets))
 
     def __contains__(self, name: object) -> bool:
         return name in list(self)
+
+    def name_of(self, part: type) -> str:
+        """Return the name of a part of this table. Raise a `KeyError` if it is not in it."""
+        target = f"{part.__module__}:{part.__qualname__}"
+        for name in self:
+            if self._targets[name] == target:
+                return name
+        raise KeyError(f"{target} is no {self.kind} of the table")
 
     def load(self, name: str) -> Any:
         """Import and return the part. Raise `UnknownName` with the nearest one if there is none."""

@@ -41,6 +41,19 @@ def run(
         EnvironmentLacks: The folder cannot be written.
     """
     folder = folder_of(scenario, out)
+    write(scenario, folder, workers=workers, progress=progress)
+    report.write(folder)
+    return folder
+
+
+def write(
+    scenario: Scenario,
+    folder: Path,
+    *,
+    workers: int = 1,
+    progress: Progress = lambda done, total: None,
+) -> None:
+    """Write the run folder of a scenario, all but its report. As `run`, into that very folder."""
     with records.writing(folder) as put:
         rows = _simulate_all(scenario, workers, progress)
         frames, energy = records.tables(rows)
@@ -49,8 +62,6 @@ def run(
         put("scenario.yaml", dump(scenario))
         put("provenance.json", _json(_provenance(scenario, rows)))
         put("summary.json", _json(compare.summary(records.read_back(folder))))
-    report.write(folder)
-    return folder
 
 
 def folder_of(scenario: Scenario, out: Path) -> Path:

@@ -36,6 +36,12 @@ WORLD = {
 
 
 @pytest.fixture
+def world_data():
+    """Return the keys of a small scenario, to be changed at will."""
+    return copy.deepcopy(WORLD)
+
+
+@pytest.fixture
 def world():
     """Return a function that loads a small scenario with some of its keys changed.
 

@@ -113,14 +113,14 @@ def client_run(policy: str, seed: int, index: int, seconds: int) -> tuple[list, 
             row |= {"width": 1.0, "bits": 0, "mode": "local", "fate": "local"}
             row |= {"encode_start_ns": start, "encode_end_ns": encoder_free}
             row |= {"answered_ns": encoder_free, "encode_j": 0.9}
-            compute.append(("local", start, min(encoder_free, end), 5.3))
+            compute.append(("busy", start, min(encoder_free, end), 5.3))
             continue
         row |= {"width": width, "bits": 8, "mode": "split", "payload_bytes": PAYLOAD[width]}
         encoded = start + int((28 + 12 * width + 4 * jitter) * MS)
         encoder_free = encoded
         row |= {"encode_start_ns": start, "encode_end_ns": encoded}
         row["encode_j"] = (encoded - start) / S * 4.2
-        compute.append(("encode", start, min(encoded, end), 4.2))
+        compute.append(("busy", start, min(encoded, end), 4.2))
         send = max(encoded, uplink_free)
         if send - captured > 500 * MS:
             row["fate"] = "dropped_deadline"
@@ -140,7 +140,7 @@ def client_run(policy: str, seed: int, index: int, seconds: int) -> tuple[list, 
                 sent = slot_end
         uplink_free = max(sent, encoded)
         row["wire_bytes"] = PAYLOAD[width] * 1500 // 1448
-        radio.append(("transmit", send, min(sent, end), 2.1))
+        radio.append(("connected", send, min(sent, end), 2.1))
         row["radio_j"] = (sent - send) / S * 2.1
         if sent >= end:
             continue
@@ -158,7 +158,7 @@ def client_run(policy: str, seed: int, index: int, seconds: int) -> tuple[list, 
         row |= {"sent_ns": sent, "arrived_ns": arrived, "batch_start_ns": batch}
         row |= {"decoded_ns": decoded, "answered_ns": answered}
         row["fate"] = "on_time" if answered - captured <= 200 * MS else "late"
-    ledger = [("idle", "idle", 0, end, 2.6)]
+    ledger = [("idle", "on", 0, end, 2.6)]
     ledger += [("compute", *span) for span in compute]
     at = 0
     for state, start, stop, power in radio:

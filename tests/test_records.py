@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+import pyarrow as pa
 import pytest
 
 from testbed import records
@@ -60,7 +61,7 @@ def test_a_file_system_that_refuses_is_named_with_advice(tmp_path, monkeypatch, 
     monkeypatch.setattr("pyarrow.parquet.write_table", refuse)
 
     with pytest.raises(EnvironmentLacks, match=advice) as caught, records.writing(folder) as put:
-        put("frames.parquet", None)
+        put("frames.parquet", pa.table({}))
 
     assert str(folder) in str(caught.value)
     assert caught.value.exit_code == 3

@@ -7,18 +7,17 @@ import io
 import json
 
 import pytest
-from conftest import WORLD
 
 from testbed.errors import InputErrors, UnknownName
 from testbed.sweep import load_sweep, run_sweep, table
 
 
 @pytest.fixture
-def sweep(tmp_path):
+def sweep(tmp_path, world_data):
     """Return a function that writes a sweep beside a small scenario and returns its path."""
 
     def write(**content):
-        (tmp_path / "world.yaml").write_text(json.dumps({**WORLD, "duration_s": 1}))
+        (tmp_path / "world.yaml").write_text(json.dumps({**world_data, "duration_s": 1}))
         data = {"schema": 1, "scenario": "world.yaml", **content}
         path = tmp_path / "sweep.yaml"
         path.write_text(json.dumps(data))

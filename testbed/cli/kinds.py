@@ -277,6 +277,7 @@ def _detector_page(name: str) -> Page:
 
 _KINDS = (
     _part("policy", "policies", "testbed.policies:policies"),
+    _part("estimator", "estimators", "testbed.estimators:estimators"),
     _part("link", "links", "testbed.links:links"),
     _part("transport", "transports", "testbed.links:transports"),
     _part("format", "formats", "testbed.traces:formats"),

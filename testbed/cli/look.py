@@ -50,8 +50,8 @@ def ls(
     kind: Annotated[
         str | None,
         typer.Argument(
-            help="policies, links, transports, formats, traces, devices, radios, servers, "
-            "detectors, scenarios or sweeps; all if left out."
+            help="policies, estimators, links, transports, formats, traces, devices, radios, "
+            "servers, detectors, scenarios or sweeps; all if left out."
         ),
     ] = None,
     as_json: AsJson = False,

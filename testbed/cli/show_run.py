@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class Column(NamedTuple):
+    """A column of the table.
+
+    Args:
+        heading: With its unit.
+        metric: Its name in the summary.
+        factor: From the metric's unit to the one shown.
+        shown: Format of the number.
+    """
+
+    heading: str
+    metric: str
+    factor: float
+    shown: str
+
 
 COLUMNS = (
-    # heading, metric, factor, format
-    ("on-time mAP", "on_time_map", 1, ".3f"),
-    ("p50 ms", "latency_p50_ms", 1, ".0f"),
-    ("p95 ms", "latency_p95_ms", 1, ".0f"),
-    ("p99 ms", "latency_p99_ms", 1, ".0f"),
-    ("misses %", "deadline_miss_rate", 100, ".1f"),
-    ("J/frame", "energy_per_frame_j", 1, ".3f"),
-    ("payload kB", "payload_bytes_mean", 1e-3, ".0f"),
-    ("mean α", "width_mean", 1, ".2f"),
+    Column("on-time mAP", "on_time_map", 1, ".3f"),
+    Column("p50 ms", "latency_p50_ms", 1, ".0f"),
+    Column("p95 ms", "latency_p95_ms", 1, ".0f"),
+    Column("p99 ms", "latency_p99_ms", 1, ".0f"),
+    Column("misses %", "deadline_miss_rate", 100, ".1f"),
+    Column("J/frame", "energy_per_frame_j", 1, ".3f"),
+    Column("payload kB", "payload_bytes_mean", 1e-3, ".0f"),
+    Column("mean α", "width_mean", 1, ".2f"),
 )
 
 
@@ -31,10 +47,10 @@ def print_run(folder: Path, summary: Mapping[str, Any], warnings: Sequence[str])
     best = summary["comparison"]["best_fixed"]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("policy")
-    for heading, *_ in COLUMNS:
-        table.add_column(heading, justify="right")
+    for column in COLUMNS:
+        table.add_column(column.heading, justify="right")
     for policy, metrics in summary["policies"].items():
-        cells = [_cell(metrics[metric], *how) for _, metric, *how in COLUMNS]
+        cells = [_cell(metrics[c.metric], c.factor, c.shown) for c in COLUMNS]
         table.add_row(Text(f"{policy} *" if policy == best else policy), *cells)
     out.print(table)
     seeds = next(iter(summary["policies"].values()))["captured"]["n"]

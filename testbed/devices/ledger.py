@@ -6,27 +6,24 @@ report says about energy is a sum over these spans.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from testbed.devices.radio import Radio
 from testbed.model import NS_PER_S
+from testbed.records import COMPONENTS, Span, Spans
 
-COMPONENTS = ("compute", "radio", "idle")
+__all__ = ["COMPONENTS", "Ledger", "Span", "Spans"]
 
+OFF = "off"
+WAITING = "waiting"
+BUSY = "busy"
+ON = "on"
+STATES = (OFF, WAITING, BUSY, ON)
+"""Of the components that are no radio."""
 
-class Span(NamedTuple):
-    """One state of one component: a row of `energy.parquet`."""
-
-    component: str
-    state: str
-    start_ns: int
-    end_ns: int
-    power_w: float
-
-    @property
-    def energy_j(self) -> float:
-        """Power times duration."""
-        return self.power_w * (self.end_ns - self.start_ns) / NS_PER_S
+Rows = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8], NDArray[np.float64]]
+"""start_ns, end_ns, place of the state, power_w"""
 
 
 class Ledger:
@@ -35,14 +32,18 @@ class Ledger:
     Args:
         idle_w: What the board draws throughout.
         radio: The client's radio; None for a client without one.
+        waiting_w: What a loaded runtime adds to that while no encoding runs.
     """
 
-    __slots__ = ("_busy", "idle_w", "radio")
+    __slots__ = ("_booked_j", "_busy", "_off_ns", "idle_w", "radio", "waiting_w")
 
-    def __init__(self, idle_w: float, radio: Radio | None = None) -> None:
+    def __init__(self, idle_w: float, radio: Radio | None = None, waiting_w: float = 0.0) -> None:
         self.idle_w = idle_w
         self.radio = radio
+        self.waiting_w = waiting_w
         self._busy: list[tuple[int, int, float]] = []
+        self._booked_j = 0.0  # encodings, above waiting
+        self._off_ns: int | None = None
 
     def compute(self, start_ns: int, end_ns: int, power_w: float) -> float:
         """Book an encoding that draws `power_w` above idle; return its joules.
@@ -56,35 +57,86 @@ class Ledger:
                 f"an encoding from {start_ns} to {end_ns} ns on an encoder busy until {free_ns}"
             )
         self._busy.append((start_ns, end_ns, power_w))
+        self._booked_j += (power_w - self.waiting_w) * (end_ns - start_ns) / NS_PER_S
         return power_w * (end_ns - start_ns) / NS_PER_S
 
-    def close(self, end_ns: int) -> list[Span]:
+    def stop(self, now_ns: int) -> None:
+        """Switch everything off at `now_ns`, as an empty battery does."""
+        self._off_ns = now_ns
+
+    def joules_by(self, now_ns: int) -> float:
+        """Return what the client has drawn up to `now_ns`, not before the last encoding began.
+
+        Settles the radio up to there: exact, unless the radio holds a transfer of unknown end.
+        """
+        ahead_j = 0.0
+        if self._busy:
+            _, end, power_w = self._busy[-1]
+            ahead_j = (power_w - self.waiting_w) * max(0, end - now_ns) / NS_PER_S
+        radio_j = self.radio.joules_by(now_ns) if self.radio else 0.0
+        steady_j = (self.idle_w + self.waiting_w) * now_ns / NS_PER_S
+        return steady_j + self._booked_j - ahead_j + radio_j
+
+    def close(self, end_ns: int) -> Spans:
         """Return the spans of every component over [0, `end_ns`], in order, without gap or overlap.
 
-        What goes on beyond the end is cut there.
+        What goes on beyond the end is cut there; from `stop` on, everything is off.
         """
-        spans = [*self._compute_spans(end_ns)]
+        on_ns = end_ns if self._off_ns is None else min(self._off_ns, end_ns)
+        parts = {"compute": self._compute_rows(on_ns)}
+        states: tuple[str, ...] = STATES
         if self.radio is not None:
-            self.radio.advance(end_ns)
-            spans += [
-                Span("radio", state, start, end, power_w)
-                for start, end, state, power_w in self.radio.spans
-            ]
-        if end_ns > 0:
-            spans.append(Span("idle", "on", 0, end_ns, self.idle_w))
-        return spans
+            self.radio.finish(max(on_ns, self.radio.now_ns))
+            start, end, state, power_w = self.radio.columns()
+            parts["radio"] = (start, end, (state + len(STATES)).astype(np.int8), power_w)
+            states += self.radio.states
+        parts["idle"] = _rows([0], [on_ns], [STATES.index(ON)], [self.idle_w])
+        closed = {name: _closed(rows, on_ns, end_ns) for name, rows in parts.items()}
+        component = [
+            np.full(len(rows[0]), COMPONENTS.index(name), np.int8) for name, rows in closed.items()
+        ]
+        start, end, state, power_w = map(np.concatenate, zip(*closed.values(), strict=True))
+        return Spans(np.concatenate(component), state, states, start, end, power_w)
 
-    def _compute_spans(self, end_ns: int) -> list[Span]:
-        spans: list[Span] = []
-        now = 0
-        for start, end, power_w in self._busy:
-            if start >= end_ns:
-                break
-            if start > now:
-                spans.append(Span("compute", "off", now, start, 0.0))
-            now = min(end, end_ns)
-            if now > start:
-                spans.append(Span("compute", "busy", start, now, power_w))
-        if now < end_ns:
-            spans.append(Span("compute", "off", now, end_ns, 0.0))
-        return spans
+    def _compute_rows(self, on_ns: int) -> Rows:
+        """Return the encodings and what lies between them, some of it of no length."""
+        begins, ends, powers = zip(*self._busy, strict=True) if self._busy else ((), (), ())
+        count = len(self._busy)
+        rest = WAITING if self.waiting_w else OFF
+        rows = _rows(
+            np.zeros(2 * count + 1),
+            np.zeros(2 * count + 1),
+            np.full(2 * count + 1, STATES.index(rest)),
+            np.full(2 * count + 1, self.waiting_w),
+        )
+        start, end, state, power_w = rows
+        start[1::2], end[1::2] = begins, ends
+        start[2::2], end[0:-1:2] = ends, begins
+        end[-1] = max(on_ns, start[-1])
+        state[1::2], power_w[1::2] = STATES.index(BUSY), powers
+        return rows
+
+
+def _rows(start: ArrayLike, end: ArrayLike, state: ArrayLike, power_w: ArrayLike) -> Rows:
+    return (
+        np.asarray(start, np.int64),
+        np.asarray(end, np.int64),
+        np.asarray(state, np.int8),
+        np.asarray(power_w, np.float64),
+    )
+
+
+def _closed(rows: Rows, on_ns: int, end_ns: int) -> Rows:
+    """Cut rows at `on_ns`, leave out those of no length, and add what is off until `end_ns`."""
+    start, end, state, power_w = rows
+    end = np.minimum(end, on_ns)
+    kept = end > start
+    start, end, state, power_w = start[kept], end[kept], state[kept], power_w[kept]
+    off = STATES.index(OFF)
+    if on_ns < end_ns:
+        if len(state) and state[-1] == off:
+            end[-1] = end_ns
+        else:
+            start, end = np.append(start, on_ns), np.append(end, end_ns)
+            state, power_w = np.append(state, np.int8(off)), np.append(power_w, 0.0)
+    return start, end, state, power_w

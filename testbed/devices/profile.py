@@ -6,12 +6,14 @@ and answers in the units of the engines: nanoseconds, joules, watts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from testbed.devices.figures import Figure, read_sheet, walk
-from testbed.devices.sheets import DeviceSheet, RadioSheet, ServerSheet
+from testbed.devices.radio_sheets import RadioSheet
+from testbed.devices.sheets import DeviceSheet, PointSheet, ServerSheet
+from testbed.errors import UnknownName
 from testbed.model import NS_PER_S
 
 __all__ = [
@@ -61,6 +63,12 @@ class DeviceProfile:
         return self.sheet.idle_w.value
 
     @property
+    def waiting_w(self) -> float:
+        """What a loaded runtime that waits for a frame adds to the idle power."""
+        known = self.sheet.context_idle_w
+        return known.value - self.idle_w if known else 0.0
+
+    @property
     def active_w(self) -> float:
         """What the board draws while the encoder runs, idle included."""
         return self.sheet.active_w.value
@@ -75,13 +83,64 @@ class DeviceProfile:
         """Coefficient of variation of the encode time: lognormal, the mean preserved."""
         return self.sheet.jitter_cv.value
 
-    def encode_ns(self, mac: int) -> int:
-        """Return the mean time of `mac` multiply-accumulates: MAC over effective rate."""
-        return whole_ns(mac / (self.rate * 1e9))
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """Names of the frequency modes, the default first; empty if the file names none."""
+        return (
+            (self.sheet.mode, *(other.mode for other in self.sheet.modes))
+            if self.sheet.mode
+            else ()
+        )
 
-    def encode_j(self, mac: int) -> float:
-        """Return the mean energy of `mac` multiply-accumulates, above idle."""
-        return self.compute_w * self.encode_ns(mac) / NS_PER_S
+    def in_mode(self, mode: str) -> DeviceProfile:
+        """Return this device in one of its `modes`. Raise `UnknownName` if it has no such mode."""
+        if mode == self.sheet.mode:
+            return self
+        for other in self.sheet.modes:
+            if other.mode == mode:
+                sheet = replace(
+                    self.sheet,
+                    mode=mode,
+                    modes=(),
+                    rate_gmac_per_s=other.rate_gmac_per_s,
+                    active_w=other.active_w,
+                    idle_w=other.idle_w or self.sheet.idle_w,
+                    context_idle_w=other.context_idle_w or self.sheet.context_idle_w,
+                    spread_gmac_per_s=other.spread_gmac_per_s,
+                    jitter_cv=other.jitter_cv or self.sheet.jitter_cv,
+                    points=(),
+                    networks=(),
+                )
+                return replace(self, sheet=sheet)
+        raise UnknownName(f"mode of {self.name}", mode, self.modes)
+
+    def encode_ns(self, mac: int, *, detector: str = "", width: float = 0.0) -> int:
+        """Return the mean time of an encoding.
+
+        The measured time where the file has one for this detector and width, else `mac`
+        multiply-accumulates over the effective rate.
+        """
+        point = self.point(detector, width)
+        return whole_ns(point.time_s.value if point else mac / (self.rate * 1e9))
+
+    def encode_range_ns(self, mac: int) -> tuple[int, int]:
+        """Return the times at the highest and the lowest rate of the spread, shortest first."""
+        slow, fast = self.spread
+        return whole_ns(mac / (fast * 1e9)), whole_ns(mac / (slow * 1e9))
+
+    def encode_j(self, mac: int, *, detector: str = "", width: float = 0.0) -> float:
+        """Return the mean energy of an encoding above idle."""
+        point = self.point(detector, width)
+        active = point.active_w if point and point.active_w else self.sheet.active_w
+        duration_ns = self.encode_ns(mac, detector=detector, width=width)
+        return (active.value - self.idle_w) * duration_ns / NS_PER_S
+
+    def point(self, detector: str, width: float) -> PointSheet | None:
+        """Return what was measured of a detector's encoder at a width, None if nothing was."""
+        for point in self.sheet.points:
+            if point.detector == detector and point.width.value == width:
+                return point
+        return None
 
     def figures(self) -> list[tuple[str, Figure[Any]]]:
         """Return every figure with its key path."""
@@ -117,7 +176,7 @@ class ServerProfile:
         return known.value if known else 0.0
 
     def decode_ns(self, mac: int, batch: int = 1) -> int:
-        """Return the time of a batch of `batch` inputs, `mac` multiply-accumulates each."""
+        """Return the mean time of a batch of `batch` inputs of `mac` multiply-accumulates each."""
         return whole_ns(max(self.floor_s, batch * mac / (self.rate * 1e9)))
 
     def figures(self) -> list[tuple[str, Figure[Any]]]:

@@ -11,11 +11,15 @@ for the device waits for the next on-duration).
 
 from __future__ import annotations
 
+from bisect import insort
 from heapq import heappop, heappush
-from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from testbed.devices.profile import RadioProfile, whole_ns
-from testbed.devices.sheets import DirectionSheet
+from testbed.devices.radio_units import Line, Phase, PowerLine, phases_of
+from testbed.model import NS_PER_S
 
 IDLE = "idle"
 PROMOTION = "promotion"
@@ -26,27 +30,14 @@ CONNECTED = "connected"
 Span = tuple[int, int, str, float]
 """start_ns, end_ns, state, power_w"""
 
+Block = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8], NDArray[np.float64]]
+"""The same as columns; a state is its place in `Radio.states`."""
+
+BLOCK_FROM = 64
+"""From how many transfers on it pays to settle them all at once with numpy."""
 
 Transfer = tuple[int, int, float, float, float]
 """start_ns, end_ns, alpha · rate in W, beta in W of the dearer direction in use, cap in W"""
-
-
-Line = tuple[float, float, float]
-"""alpha · rate, beta and cap, all in W"""
-
-
-class _Direction:
-    """The power line of one direction in the units of the hot path."""
-
-    __slots__ = ("beta_w", "cap_w", "high", "low", "slope_w")
-
-    def __init__(self, sheet: DirectionSheet) -> None:
-        # Rates are in bytes per nanosecond here: 8000 Mbit/s each.
-        self.slope_w = sheet.alpha_w_per_mbps.value * 8e3
-        self.beta_w = sheet.beta_w.value
-        self.cap_w = float("inf") if sheet.cap_w is None else sheet.cap_w.value
-        low, high = (0.0, float("inf")) if sheet.valid_mbps is None else sheet.valid_mbps.value
-        self.low, self.high = low / 8e3, high / 8e3
 
 
 class Radio:
@@ -60,7 +51,7 @@ class Radio:
         profile: Powers and timers.
 
     Attributes:
-        spans: Settled spans, in order, without gap or overlap, from 0 to the last `advance`.
+        states: The names of its states.
         transfers: Every transfer in the order of the `use` calls.
         out_of_range: Transfers whose rate lies outside the range the power line was fitted on.
         unannounced: Transfers that began while the radio slept, because nobody called `wake`.
@@ -68,8 +59,11 @@ class Radio:
 
     __slots__ = (
         "_active",
+        "_amid",
         "_background",
+        "_blocks",
         "_down",
+        "_held",
         "_idle_w",
         "_last_end",
         "_later",
@@ -80,6 +74,7 @@ class Radio:
         "_promoting",
         "_promotion",
         "_reach",
+        "_recent",
         "_resumes",
         "_steps",
         "_switch",
@@ -88,7 +83,7 @@ class Radio:
         "_watt_ns",
         "out_of_range",
         "profile",
-        "spans",
+        "states",
         "transfers",
         "unannounced",
     )
@@ -96,12 +91,13 @@ class Radio:
     def __init__(self, profile: RadioProfile) -> None:
         sheet = profile.sheet
         self.profile = profile
-        self.spans: list[Span] = []
+        self._blocks: list[Block] = []  # settled spans, in order
+        self._recent: list[Span] = []  # settled after those
         self.transfers: list[Transfer] = []
         self.out_of_range = 0
         self.unannounced = 0
-        self._up = _Direction(sheet.up)
-        self._down = _Direction(sheet.down)
+        self._up = PowerLine(sheet.up)
+        self._down = PowerLine(sheet.down)
         self._idle_w = profile.idle_w
         cycle = sheet.idle.cycle_s
         self._page_ns = 0 if cycle is None else whole_ns(cycle.value)
@@ -109,8 +105,10 @@ class Radio:
             (0, 0.0) if step is None else (whole_ns(step.duration_s.value), step.power_w.value)
             for step in (sheet.promotion, sheet.switch)
         )
-        self._phases = _phases(profile)
+        self._phases = phases_of(profile)
         self._steps = [(phase.end_ns, phase.state, phase.power_w) for phase in self._phases]
+        tail = dict.fromkeys(phase.state for phase in self._phases)
+        self.states = (CONNECTED, *tail, IDLE, PROMOTION, SWITCH, RESUME)
         self._resumes = any(phase.resume_ns for phase in self._phases)
         self._tail_ns = profile.tail_ns
         self._now = 0
@@ -118,17 +116,54 @@ class Radio:
         self._watt_ns = 0.0
         self._pending: list[Transfer] = []  # begin at or after `_now`
         self._active: list[Transfer] = []  # under way at `_now`
+        self._amid = False  # whether one state goes on at `_now`
         self._background: list[Span] = []  # promotions and the like, in order
         # What `wake` and `hear` must know without settling anything: when the last activity ends of
         # those begun by now, those that begin later, and the promotion under way.
         self._last_end = self._reach
         self._later: list[tuple[int, int]] = []
         self._promoting = (0, 0)
+        self._held: list[int] = []
 
     @property
     def now_ns(self) -> int:
         """Up to where everything is settled."""
         return self._now
+
+    @property
+    def spans(self) -> list[Span]:
+        """Settled spans, in order, without gap or overlap, from 0 to the last `advance`."""
+        start, end, state, power = self.columns()
+        names = [self.states[code] for code in state.tolist()]
+        return list(zip(start.tolist(), end.tolist(), names, power.tolist(), strict=True))
+
+    def columns(self) -> Block:
+        """Return the settled spans as columns."""
+        self._pack()
+        if not self._blocks:
+            empty = np.empty(0, np.int64)
+            return empty, empty, empty.astype(np.int8), empty.astype(np.float64)
+        if len(self._blocks) > 1:
+            start, end, state, power = (
+                np.concatenate(parts) for parts in zip(*self._blocks, strict=True)
+            )
+            self._blocks = [(start, end, state, power)]
+        return self._blocks[0]
+
+    def _pack(self) -> None:
+        """Turn the recent spans into a block."""
+        if self._recent:
+            start, end, state, power = zip(*self._recent, strict=True)
+            code = {name: place for place, name in enumerate(self.states)}
+            self._blocks.append(
+                (
+                    np.array(start, np.int64),
+                    np.array(end, np.int64),
+                    np.array([code[name] for name in state], np.int8),
+                    np.array(power, np.float64),
+                )
+            )
+            self._recent = []
 
     @property
     def joules(self) -> float:
@@ -190,14 +225,13 @@ class Radio:
             raise ValueError(
                 f"a transfer from {start_ns} to {end_ns} ns, with all settled up to {self._now}"
             )
-        if not down_bytes:
-            rate_w, beta_w, cap_w = self._line(self._up, up_bytes, end_ns - start_ns)
-        elif not up_bytes:
-            rate_w, beta_w, cap_w = self._line(self._down, down_bytes, end_ns - start_ns)
-        else:
+        if up_bytes and down_bytes:
             up = self._line(self._up, up_bytes, end_ns - start_ns)
             down = self._line(self._down, down_bytes, end_ns - start_ns)
             rate_w, beta_w, cap_w = up[0] + down[0], max(up[1], down[1]), max(up[2], down[2])
+        else:
+            line, size_bytes = (self._down, down_bytes) if down_bytes else (self._up, up_bytes)
+            rate_w, beta_w, cap_w = self._line(line, size_bytes, end_ns - start_ns)
         transfer = (start_ns, end_ns, rate_w, beta_w, cap_w)
         self._pending.append(transfer)
         self.transfers.append(transfer)
@@ -205,7 +239,7 @@ class Radio:
         power_w = rate_w + beta_w
         return (power_w if power_w < cap_w else cap_w) * (end_ns - start_ns) * 1e-9
 
-    def _line(self, line: _Direction, size_bytes: int, duration_ns: int) -> Line:
+    def _line(self, line: PowerLine, size_bytes: int, duration_ns: int) -> Line:
         if not (size_bytes and duration_ns):
             return 0.0, line.beta_w, line.cap_w
         rate = size_bytes / duration_ns
@@ -213,18 +247,61 @@ class Radio:
             self.out_of_range += 1
         return line.slope_w * rate, line.beta_w, line.cap_w
 
+    def hold(self, start_ns: int) -> None:
+        """Say that a transfer begins at `start_ns` whose end is not known yet.
+
+        It keeps the radio awake until `release`, which comes with the same instant, just before
+        the transfer is told to `use`. Until then nothing after `start_ns` can be settled. Raise a
+        `ValueError` if that has happened already.
+        """
+        if start_ns < self._now:
+            raise ValueError(f"a transfer held from {start_ns} ns, with all settled to {self._now}")
+        insort(self._held, start_ns)
+
+    def release(self, start_ns: int) -> None:
+        """End a hold. Raise a `ValueError` if there is none of this instant."""
+        self._held.remove(start_ns)
+
+    def finish(self, end_ns: int) -> None:
+        """Settle up to `end_ns`, the run's end; what is held still draws base power to there."""
+        for start_ns in self._held:
+            if start_ns < end_ns:
+                self.use(start_ns, end_ns)
+        self._held.clear()
+        self.advance(end_ns)
+
+    def joules_by(self, now_ns: int) -> float:
+        """Settle what is certain and return the energy up to `now_ns`.
+
+        Exact unless a transfer is held; from where the first held one began, the base power of
+        sending stands for what is not known yet.
+        """
+        certain_ns = max(self._now, min(now_ns, self._held[0])) if self._held else now_ns
+        self.advance(certain_ns)
+        return self.joules + self._up.beta_w * (now_ns - certain_ns) / NS_PER_S
+
     def advance(self, to_ns: int) -> None:
         """Settle everything up to `to_ns`. Raise a `ValueError` if that is before the last time."""
         if to_ns < self._now:
             raise ValueError(f"settled up to {self._now} ns already, asked to go back to {to_ns}")
-        pending, spans = self._pending, self.spans
+        if self._held and to_ns > self._held[0]:
+            raise ValueError(f"the transfer held since {self._held[0]} ns is not known yet")
+        pending = self._pending
         pending.sort()
-        count, taken, now, seam = len(pending), 0, self._now, len(spans)
-        tail_ns, amid = self._tail_ns, bool(self._active)
+        count, taken, now, recent = len(pending), 0, self._now, self._recent
+        tail_ns = self._tail_ns
+        # A state that two calls settle piecewise is one span all the same.
+        amid = self._amid and not (pending and pending[0][0] == now)
+        seam = len(recent) if amid and recent else None
+        rows = _Rows(pending) if count >= BLOCK_FROM else None
         while now < to_ns or (taken < count and pending[taken][0] < to_ns):
+            if seam is not None and len(recent) > seam:
+                _join(recent, seam)
+                seam = None
             if not self._active:
                 if taken == count or pending[taken][0] >= to_ns:
                     self._rest(now, to_ns)
+                    self._amid = True
                     break
                 first = pending[taken]
                 taken += 1
@@ -233,17 +310,25 @@ class Radio:
                     self._rest(now, start)
                 if start - self._reach > tail_ns and not self._woken(start):
                     self.unannounced += 1
+                if rows and seam is None and (many := self._apart(rows, taken - 1, to_ns)):
+                    self._settle(rows, taken - 1, many)
+                    recent = self._recent
+                    taken += many - 1
+                    now = self._reach
+                    self._amid = False
+                    continue
                 # Alone on the air from its first byte to its last: the case that must be fast.
                 if end <= to_ns and (taken == count or end <= pending[taken][0]):
                     if end > start:
                         power_w = rate_w + beta_w
                         if power_w > cap_w:
                             power_w = cap_w
-                        spans.append((start, end, CONNECTED, power_w))
+                        recent.append((start, end, CONNECTED, power_w))
                         self._watt_ns += power_w * (end - start)
                     if end > self._reach:
                         self._reach = end
                     now = end
+                    self._amid = False
                     continue
                 self._active.append(first)
                 now = start
@@ -253,10 +338,52 @@ class Radio:
             now = self._share(now, min(to_ns, pending[taken][0]) if taken < count else to_ns)
         self._now = to_ns
         del pending[:taken]
-        # A state that two calls settled piecewise is one span all the same.
-        if 0 < seam < len(spans) and spans[seam - 1][2:] == spans[seam][2:]:
-            if amid or spans[seam][2] != CONNECTED:
-                spans[seam - 1 : seam + 1] = [(spans[seam - 1][0], *spans[seam][1:])]
+        if seam is not None and len(recent) > seam:
+            _join(recent, seam)
+
+    def _apart(self, rows: _Rows, first: int, to_ns: int) -> int:
+        """Count the transfers from `first` on between which nothing happens but timers running out.
+
+        All begin before the next promotion to be settled, and end by `to_ns`, as do those that
+        overlap them. 0 if they are too few to settle at once.
+        """
+        last = int(np.searchsorted(rows.reach, to_ns, "right"))
+        if self._background:
+            begin = self._background[0][0]
+            last = min(last, int(np.searchsorted(rows.start, begin, "left")))
+        if last < len(rows.head):
+            last = int(rows.head[last])
+        return last - first if last - first >= BLOCK_FROM else 0
+
+    def _settle(self, rows: _Rows, first: int, count: int) -> None:
+        """Settle transfers, and the timers that run out between them, all at once.
+
+        A row per stretch on the air: its own span, the phases of the tail, idle; each cut where
+        the next stretch begins, and left out if that leaves nothing of it.
+        """
+        start, end, power_w = rows.stretches(first, first + count)
+        next_start = np.append(start[1:], end[-1])
+        after = np.array([0, *(step[0] for step in self._steps)])
+        begins = np.minimum(end[:, None] + after, next_start[:, None])
+        ends = np.minimum(end[:, None] + after[1:], next_start[:, None])
+        starts = np.column_stack([start, begins]).ravel()
+        stops = np.column_stack([end, ends, next_start]).ravel()
+        names = [CONNECTED, *(step[1] for step in self._steps), IDLE]
+        state = np.tile(
+            np.array([self.states.index(name) for name in names], np.int8), (len(start), 1)
+        )
+        power = np.tile(
+            np.array([0.0, *(step[2] for step in self._steps), self._idle_w]), (len(start), 1)
+        )
+        power[:, 0] = power_w
+        kept = stops > starts
+        block = (starts[kept], stops[kept], state.ravel()[kept], power.ravel()[kept])
+        self._pack()
+        self._blocks.append(block)
+        if len(block[0]):
+            self._watt_ns += float(np.add.accumulate(block[3] * (block[1] - block[0]))[-1])
+        self._reach = int(end[-1])
+        self.unannounced += int(np.count_nonzero(start[1:] - end[:-1] > self._tail_ns))
 
     def _share(self, now: int, limit: int) -> int:
         """Settle the active transfers up to the first that ends, at most to `limit`."""
@@ -264,9 +391,10 @@ class Radio:
         edge = min(limit, min(transfer[1] for transfer in active))
         if edge > now:
             power_w = power_of(active)
-            self.spans.append((now, edge, CONNECTED, power_w))
+            self._recent.append((now, edge, CONNECTED, power_w))
             self._watt_ns += power_w * (edge - now)
         ended = [transfer[1] for transfer in active if transfer[1] <= edge]
+        self._amid = not ended
         if ended:
             self._reach = max(self._reach, *ended)
             active[:] = [transfer for transfer in active if transfer[1] > edge]
@@ -282,7 +410,7 @@ class Radio:
                 now = start
             edge = min(end, to_ns)
             if edge > now:
-                self.spans.append((now, edge, state, power_w))
+                self._recent.append((now, edge, state, power_w))
                 self._watt_ns += power_w * (edge - now)
                 now = edge
             if edge > self._reach:
@@ -295,7 +423,7 @@ class Radio:
 
     def _sleep(self, now: int, to_ns: int) -> None:
         """Settle a stretch in which nothing happens but timers running out."""
-        reach, spans = self._reach, self.spans
+        reach, spans = self._reach, self._recent
         watt_ns = 0.0
         for after_ns, state, power_w in self._steps:
             end = reach + after_ns
@@ -331,6 +459,8 @@ class Radio:
 
     def _since_activity(self, now_ns: int) -> int:
         """Time since the last activity ended, of those begun by now; negative while one lasts."""
+        if self._held and self._held[0] <= now_ns:
+            return -1
         later = self._later
         while later and later[0][0] <= now_ns:
             end = heappop(later)[1]
@@ -338,38 +468,84 @@ class Radio:
                 self._last_end = end
         return now_ns - self._last_end
 
-    def _phase_at(self, since: int) -> _Phase:
+    def _phase_at(self, since: int) -> Phase:
         return next(phase for phase in self._phases if since < phase.end_ns)
 
 
-class _Phase(NamedTuple):
-    """A phase of the tail; begin and end count from the last activity."""
-
-    state: str
-    begin_ns: int
-    end_ns: int
-    power_w: float
-    cycle_ns: int
-    on_ns: int
-    resume_ns: int
+def _join(spans: list[Span], place: int) -> None:
+    """Make one span of the one at `place` and the one before it if their states are the same."""
+    if spans[place - 1][2:] == spans[place][2:]:
+        spans[place - 1 : place + 1] = [(spans[place - 1][0], *spans[place][1:])]
 
 
-def _phases(profile: RadioProfile) -> tuple[_Phase, ...]:
-    phases: list[_Phase] = []
-    begin = 0
-    for sheet in profile.sheet.tail:
-        end = begin + whole_ns(sheet.duration_s.value)
-        cycle, on, resume = (
-            0 if figure is None else whole_ns(figure.value)
-            for figure in (sheet.cycle_s, sheet.on_s, sheet.resume_s)
-        )
-        phases.append(_Phase(sheet.state, begin, end, sheet.mean_w, cycle, on, resume))
-        begin = end
-    return tuple(phases)
+class _Rows:
+    """Transfers in order, as columns.
+
+    Attributes:
+        reach: The latest end of a transfer and those before it.
+        head: The first of the transfers that one is chained to by overlaps, often itself.
+    """
+
+    __slots__ = ("_transfers", "end", "head", "power_w", "reach", "start")
+
+    def __init__(self, transfers: list[Transfer]) -> None:
+        start, end, rate_w, beta_w, cap_w = zip(*transfers, strict=True)
+        self._transfers = transfers
+        self.start = np.array(start, np.int64)
+        self.end = np.array(end, np.int64)
+        self.power_w = np.minimum(np.array(rate_w) + np.array(beta_w), np.array(cap_w))
+        self.reach = np.maximum.accumulate(self.end)
+        places = np.arange(len(transfers))
+        apart = np.append(True, self.start[1:] >= self.reach[:-1])
+        self.head = np.maximum.accumulate(np.where(apart, places, 0))
+
+    def stretches(self, first: int, last: int) -> tuple[NDArray[np.int64], ...]:
+        """Return start, end and power of every stretch in which the same transfers are on the air.
+
+        From the transfers `first` to `last`, the end not included, which overlap no others.
+        """
+        heads, counts = np.unique(self.head[first:last], return_counts=True)
+        alone = heads[counts == 1]
+        parts = [
+            _stretches(self._transfers[head : head + count])
+            for head, count in zip(heads[counts > 1], counts[counts > 1], strict=True)
+        ]
+        shared = [stretch for part in parts for stretch in part]
+        begins, ends, powers = zip(*shared, strict=True) if shared else ((), (), ())
+        start = np.append(self.start[alone], np.array(begins, np.int64))
+        end = np.append(self.end[alone], np.array(ends, np.int64))
+        power_w = np.append(self.power_w[alone], np.array(powers, np.float64))
+        order = np.lexsort((end, start))
+        return start[order], end[order], power_w[order]
+
+
+def _stretches(transfers: list[Transfer]) -> list[tuple[int, int, float]]:
+    """Cut transfers that overlap, in order of their start, wherever one begins or ends."""
+    found: list[tuple[int, int, float]] = []
+    active: list[Transfer] = []
+    taken, count, now = 0, len(transfers), transfers[0][0]
+    while active or taken < count:
+        while taken < count and transfers[taken][0] <= now:
+            active.append(transfers[taken])
+            taken += 1
+        edge = min([transfer[1] for transfer in active])
+        if taken < count and transfers[taken][0] < edge:
+            edge = transfers[taken][0]
+        if edge > now:
+            found.append((now, edge, power_of(active)))
+        active = [transfer for transfer in active if transfer[1] > edge]
+        now = edge
+    return found
 
 
 def power_of(transfers: list[Transfer]) -> float:
     """Power of transfers that share the air: their rate terms, the largest base, one cap."""
-    rate_w = sum(transfer[2] for transfer in transfers)
-    beta_w = max(transfer[3] for transfer in transfers)
-    return min(rate_w + beta_w, max(transfer[4] for transfer in transfers))
+    rate_w = base_w = most_w = 0.0
+    for _, _, its_rate_w, beta_w, cap_w in transfers:
+        rate_w += its_rate_w
+        if beta_w > base_w:
+            base_w = beta_w
+        if cap_w > most_w:
+            most_w = cap_w
+    power_w = rate_w + base_w
+    return power_w if power_w < most_w else most_w

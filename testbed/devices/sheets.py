@@ -1,4 +1,4 @@
-"""What a device, radio or server file may say: one class per file, one field per key."""
+"""What a device or server file may say: one class per mapping, one field per key."""
 
 # ruff: noqa: RUF009 - number, pair, part and their kin are dataclasses.field under another name
 
@@ -14,25 +14,160 @@ Pair = Figure[tuple[float, float]]
 
 
 @dataclass(frozen=True)
+class ModeSheet(Sheet):
+    """Another frequency mode of the device, or another processor of it.
+
+    What is left out is as in the device's default mode; the spread is not carried over.
+    """
+
+    mode: str = text()
+    rate_gmac_per_s: Number = number(positive=True)
+    active_w: Number = number(positive=True)
+    idle_w: Number | None = number(optional=True)
+    context_idle_w: Number | None = number(optional=True)
+    spread_gmac_per_s: Pair | None = pair(optional=True)
+    jitter_cv: Number | None = number(high=2, optional=True)
+
+
+@dataclass(frozen=True)
+class NetworkSheet(Sheet):
+    """A network whose time on this hardware somebody published; a check on the rate."""
+
+    network: str = text()
+    gmac: Number = number(positive=True)
+    time_s: Number = number(positive=True)
+    power_w: Number | None = number(positive=True, optional=True)
+
+
+@dataclass(frozen=True)
+class PointSheet(Sheet):
+    """Measured time of one part of a detector at one width; it goes before MAC over rate."""
+
+    detector: str = text()
+    width: Number = number(positive=True, high=1)
+    time_s: Number = number(positive=True)
+    p90_s: Number | None = number(positive=True, optional=True)
+    p99_s: Number | None = number(positive=True, optional=True)
+    jitter_cv: Number | None = number(high=2, optional=True)
+    active_w: Number | None = number(positive=True, optional=True)
+
+
+@dataclass(frozen=True)
+class BatterySheet(Sheet):
+    """A battery: charge, nominal voltage, and how it answers to hard discharge.
+
+    `peukert` is the exponent k of t = H · (C / (I · H))^k with the rated time H = `rated_h`;
+    k = 1 means that the energy does not depend on the power. `cutoff` is the share of the charge
+    at which the device shuts down.
+    """
+
+    capacity_mah: Number = number(positive=True)
+    voltage_v: Number = number(positive=True)
+    peukert: Number | None = number(low=1, high=2, optional=True)
+    rated_h: Number | None = number(positive=True, optional=True)
+    cutoff: Number | None = number(high=1, optional=True)
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        """Peukert's law needs the discharge time that the capacity is rated for."""
+        if self.peukert is not None and self.peukert.value > 1 and self.rated_h is None:
+            yield "peukert", "needs rated_h, the discharge time of the rated capacity"
+
+
+@dataclass(frozen=True)
+class ThermalSheet(Sheet):
+    """One thermal resistance and capacity, and what the device does about heat.
+
+    From `throttle_c` to `hard_c` its speed falls along a line from 1 to `floor_factor`; once slowed
+    it gets faster again only `hysteresis_k` below where it was.
+    """
+
+    resistance_k_per_w: Number = number(positive=True)
+    tau_s: Number = number(positive=True)
+    throttle_c: Number = number(low=-40)
+    hard_c: Number = number(low=-40)
+    floor_factor: Number = number(positive=True, high=1)
+    hysteresis_k: Number | None = number(optional=True)
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        """The line falls to the right."""
+        if self.hard_c.value < self.throttle_c.value:
+            yield "hard_c", f"below throttle_c ({self.throttle_c.value:g})"
+
+
+@dataclass(frozen=True)
+class WeightsSheet(Sheet):
+    """Where weights can lie, and what fetching them from there takes.
+
+    `stream` is the path into a small weight memory, such as the USB of an accelerator; `storage`
+    ends in DRAM, after `open_s` for opening and parsing. `first_inference_s` is what a runtime
+    takes for its first inference on a new model.
+    """
+
+    sram_mb: Number | None = number(positive=True, optional=True)
+    stream_mb_per_s: Number | None = number(positive=True, optional=True)
+    dram_mb_per_s: Number | None = number(positive=True, optional=True)
+    dram_pj_per_bit: Number | None = number(optional=True)
+    storage_mb_per_s: Number | None = number(positive=True, optional=True)
+    open_s: Number | None = number(optional=True)
+    first_inference_s: Number | None = number(optional=True)
+
+
+@dataclass(frozen=True)
 class DeviceSheet(Sheet):
-    """`devices/devices/*.yaml`: what runs the encoder."""
+    """`devices/devices/*.yaml`: what runs the encoder.
+
+    `idle_w` is the board doing nothing, `context_idle_w` with a runtime loaded and waiting for a
+    frame, `active_w` while the encoder runs; each holds the one before. They are of the mode
+    that `mode` names, the default; `modes` are the others.
+    """
 
     title: str = text()
     rate_gmac_per_s: Number = number(positive=True)
     idle_w: Number = number()
     active_w: Number = number(positive=True)
     jitter_cv: Number = number(high=2)
+    context_idle_w: Number | None = number(optional=True)
     spread_gmac_per_s: Pair | None = pair(optional=True)
+    mode: str = text(optional=True)
+    modes: tuple[ModeSheet, ...] = parts(ModeSheet)
+    memory_gb: Number | None = number(positive=True, optional=True)
+    points: tuple[PointSheet, ...] = parts(PointSheet)
+    networks: tuple[NetworkSheet, ...] = parts(NetworkSheet)
+    weights: WeightsSheet | None = part(WeightsSheet, optional=True)
+    thermal: ThermalSheet | None = part(ThermalSheet, optional=True)
+    battery: BatterySheet | None = part(BatterySheet, optional=True)
     notes: str = text(optional=True)
 
     def check(self) -> Iterator[tuple[str, str]]:
-        """A busy device draws more than an idle one, and the rate lies within its spread."""
-        if self.active_w.value <= self.idle_w.value:
-            yield "active_w", f"not above idle_w ({self.idle_w.value:g})"
+        """Powers are in order, rates lie within their spread, modes have names of their own."""
+        yield from self._powers("", self.idle_w, self.context_idle_w, self.active_w)
         if self.spread_gmac_per_s is not None:
             low, high = self.spread_gmac_per_s.value
             if not low <= self.rate_gmac_per_s.value <= high:
                 yield "spread_gmac_per_s", f"does not hold the rate {self.rate_gmac_per_s.value:g}"
+        if self.modes and not self.mode:
+            yield "modes", "the default mode needs a name: mode"
+        names = {self.mode}
+        for other in self.modes:
+            if other.mode in names:
+                yield "modes", f"mode '{other.mode}' stands twice"
+            names.add(other.mode)
+            waiting = other.context_idle_w or self.context_idle_w
+            said = f"mode '{other.mode}': "
+            for _, message in self._powers(
+                said, other.idle_w or self.idle_w, waiting, other.active_w
+            ):
+                yield "modes", message
+
+    @staticmethod
+    def _powers(
+        said: str, idle: Number, waiting: Number | None, active: Number
+    ) -> Iterator[tuple[str, str]]:
+        if waiting is not None and waiting.value < idle.value:
+            yield "context_idle_w", f"{said}below idle_w ({idle.value:g})"
+        floor = idle if waiting is None else waiting
+        if active.value <= floor.value:
+            yield "active_w", f"{said}not above the idle power ({floor.value:g})"
 
 
 @dataclass(frozen=True)
@@ -46,123 +181,16 @@ class ServerSheet(Sheet):
     jitter_cv: Number | None = number(high=2, optional=True)
     idle_w: Number | None = number(optional=True)
     cap_w: Number | None = number(positive=True, optional=True)
-    notes: str = text(optional=True)
-
-
-@dataclass(frozen=True)
-class DirectionSheet(Sheet):
-    """Power of a connected radio in one direction: `alpha · rate + beta`, up to a cap."""
-
-    alpha_w_per_mbps: Number = number()
-    beta_w: Number = number(positive=True)
-    cap_w: Number | None = number(positive=True, optional=True)
-    valid_mbps: Pair | None = pair(optional=True)
-
-    def check(self) -> Iterator[tuple[str, str]]:
-        """A cap below the base would hide the base."""
-        if self.cap_w is not None and self.cap_w.value < self.beta_w.value:
-            yield "cap_w", f"below beta_w ({self.beta_w.value:g})"
-
-
-@dataclass(frozen=True)
-class StepSheet(Sheet):
-    """A state the radio passes through, such as the promotion."""
-
-    duration_s: Number = number(positive=True)
-    power_w: Number = number()
-
-
-@dataclass(frozen=True)
-class PhaseSheet(Sheet):
-    """A state after the last byte: how long it lasts and what it draws.
-
-    With `cycle_s` the radio listens discontinuously: data for the device waits for the next
-    on-duration. With `on_w` the on-duration draws more, and the phase its mean over a cycle.
-    """
-
-    state: str = text()
-    duration_s: Number = number(positive=True)
-    power_w: Number = number()
-    cycle_s: Number | None = number(positive=True, optional=True)
-    on_s: Number | None = number(optional=True)
-    on_w: Number | None = number(optional=True)
-    resume_s: Number | None = number(optional=True)
-
-    @property
-    def mean_w(self) -> float:
-        """Mean power over whole cycles."""
-        if self.cycle_s is None or self.on_s is None or self.on_w is None:
-            return self.power_w.value
-        share = self.on_s.value / self.cycle_s.value
-        return share * self.on_w.value + (1 - share) * self.power_w.value
-
-    def check(self) -> Iterator[tuple[str, str]]:
-        """On-durations need a cycle they fit in."""
-        if self.cycle_s is None:
-            for key in ("on_s", "on_w"):
-                if getattr(self, key) is not None:
-                    yield key, "needs cycle_s"
-        elif self.on_s is not None and self.on_s.value > self.cycle_s.value:
-            yield "on_s", f"longer than the cycle ({self.cycle_s.value:g} s)"
-        if self.on_w is not None and self.on_s is None:
-            yield "on_w", "needs on_s"
-
-
-@dataclass(frozen=True)
-class IdleSheet(Sheet):
-    """The radio without a connection: a floor, and pages it listens for."""
-
-    floor_w: Number = number()
-    cycle_s: Number | None = number(positive=True, optional=True)
-    page_s: Number | None = number(optional=True)
-    page_w: Number | None = number(optional=True)
-
-    def check(self) -> Iterator[tuple[str, str]]:
-        """Paging power needs a duration, and that a cycle it fits in."""
-        if (self.page_s is None) != (self.page_w is None):
-            yield "page_s" if self.page_w is None else "page_w", "needs both page_s and page_w"
-        if self.page_s is not None:
-            if self.cycle_s is None:
-                yield "page_s", "needs cycle_s"
-            elif self.page_s.value > self.cycle_s.value:
-                yield "page_s", f"longer than the cycle ({self.cycle_s.value:g} s)"
-
-
-_TAKEN = ("idle", "promotion", "switch", "resume", "connected")
-
-
-@dataclass(frozen=True)
-class RadioSheet(Sheet):
-    """`devices/radios/*.yaml`: states of a radio, what they draw, how they follow each other.
-
-    idle → promotion → connected → the phases of the tail, in order → idle.
-    """
-
-    title: str = text()
-    technology: str = text()
-    up: DirectionSheet = part(DirectionSheet)
-    down: DirectionSheet = part(DirectionSheet)
-    idle: IdleSheet = part(IdleSheet)
-    promotion: StepSheet | None = part(StepSheet, optional=True)
-    switch: StepSheet | None = part(StepSheet, optional=True)
-    tail: tuple[PhaseSheet, ...] = parts(PhaseSheet)
-    rtt_s: Number | None = number(positive=True, optional=True)
+    memory_gb: Number | None = number(positive=True, optional=True)
+    points: tuple[PointSheet, ...] = parts(PointSheet)
+    networks: tuple[NetworkSheet, ...] = parts(NetworkSheet)
     notes: str = text(optional=True)
 
     def check(self) -> Iterator[tuple[str, str]]:
-        """States have names of their own, and none after the last byte outdraws sending.
-
-        Otherwise a longer transfer would cost less than a shorter one, which in practice is a
-        slip of units.
-        """
-        base_w = min(self.up.beta_w.value, self.down.beta_w.value)
-        seen = set(_TAKEN)
-        for phase in self.tail:
-            if phase.state in seen:
-                yield "tail", f"state '{phase.state}' stands twice or is the radio's own"
-            seen.add(phase.state)
-            if phase.mean_w > base_w:
-                drawn = f"'{phase.state}' draws {phase.mean_w:g} W"
-                yield "tail", f"{drawn}, more than the connected base of {base_w:g} W"
-        if self.idle.floor_w.value > base_w:
-            yield "idle", f"draws more than the connected base of {base_w:g} W"
+        """The rate lies within its spread; the cap is above idle."""
+        if self.spread_gmac_per_s is not None:
+            low, high = self.spread_gmac_per_s.value
+            if not low <= self.rate_gmac_per_s.value <= high:
+                yield "spread_gmac_per_s", f"does not hold the rate {self.rate_gmac_per_s.value:g}"
+        if self.idle_w and self.cap_w and self.cap_w.value <= self.idle_w.value:
+            yield "cap_w", f"not above idle_w ({self.idle_w.value:g})"

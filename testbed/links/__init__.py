@@ -10,3 +10,4 @@ links.register("replay", "testbed.links.replay:Replay")
 transports = Registry("transport")
 
 transports.register("ideal", "testbed.links.transport:Ideal")
+transports.register("tcp", "testbed.links.tcp.transport:Tcp")

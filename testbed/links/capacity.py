@@ -147,13 +147,22 @@ class Opportunities:
         self._period_ns = int(trace.period_ns)
         self._bytes = opportunity_bytes
         self._start_ns = start_ns % self._period_ns
-        self._base = bisect_right(self._stamps, self._start_ns)
+        # Where the stamps of each 2^shift ns begin: a bisection among some eight, not among all.
+        self._shift = max(0, (self._period_ns // max(1, self._count // 8)).bit_length() - 1)
+        edges = np.arange((self._period_ns >> self._shift) + 2, dtype=np.int64) << self._shift
+        self._first = np.searchsorted(trace.stamps_ns, edges, "left").tolist()
+        self._base = self._passed(self._start_ns)
+
+    def _passed(self, within: int) -> int:
+        """Count the opportunities of one round up to an instant of it, that instant included."""
+        bucket = within >> self._shift
+        first = self._first
+        return bisect_right(self._stamps, within, first[bucket], first[bucket + 1])
 
     def offered(self, at_ns: int) -> int:
         """Return bytes offered by `at_ns`, those of that instant included."""
         rounds, within = divmod(at_ns + self._start_ns, self._period_ns)
-        passed = rounds * self._count + bisect_right(self._stamps, within)
-        return (passed - self._base) * self._bytes
+        return (rounds * self._count + self._passed(within) - self._base) * self._bytes
 
     def when(self, units: int) -> int:
         """Return the instant by which `units` bytes have been offered."""

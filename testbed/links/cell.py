@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 from testbed.links.capacity import Capacity
 
@@ -34,7 +35,7 @@ class Departure:
     """A payload that has left the cell."""
 
     client: str
-    token: object
+    token: Any
     start_ns: int
     sent_ns: int
 

@@ -38,6 +38,11 @@ class FifoLink:
         self.free_ns = 0  # when the last byte accepted so far leaves
         self._reach = 0  # units of the curve up to which everything is spoken for
 
+    @property
+    def may_drop(self) -> bool:
+        """Whether the queue has a limit."""
+        return self.queue_bytes is not None
+
     def send(self, arrival_ns: int, size_bytes: int) -> int | None:
         """Return when the last byte leaves the link, or None if the queue has no room for it."""
         self.offered_bytes += size_bytes
@@ -56,7 +61,13 @@ class FifoLink:
         self.free_ns = release_ns = capacity.when(reach)
         return release_ns
 
+    def arrive(self, release_ns: int) -> int | None:
+        """Return when what left at `release_ns` arrives: one propagation delay later."""
+        return release_ns + self.delay_ns
+
     def backlog_bytes(self, now_ns: int) -> int:
         """Return the bytes accepted and not yet released at `now_ns`, a part of a byte as one."""
+        if now_ns >= self.free_ns:
+            return 0
         behind = self._reach - self.capacity.offered(now_ns)
         return -(-behind // self.capacity.units_per_byte) if behind > 0 else 0

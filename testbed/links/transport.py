@@ -1,36 +1,89 @@
-"""How a payload crosses a link."""
+"""How a payload crosses a link: what every transport shares, and the ideal one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
 
 from testbed.model import LinkModel
 
 
+class Loss(StrEnum):
+    """Why a payload did not get through."""
+
+    QUEUE = "queue"  # a full queue refused it
+    MEDIUM = "medium"  # a part of it was lost on the way
+    DEADLINE = "deadline"  # given up when its deadline had passed
+    SUPERSEDED = "superseded"  # given up for a newer one
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A payload that got through.
+    """How a payload fared.
 
     Args:
         start_ns: When its first byte was the next to leave.
-        sent_ns: When its last byte left the link; propagation comes on top.
-        wire_bytes: What crossed the link for it, headers included.
+        sent_ns: When its last byte left the link, or when it was given up.
+        wire_bytes: What crossed the link for it, headers and repetitions included.
+        arrived_ns: When the receiver has all of it; None if it never will.
+        loss: Why not; None if it does.
     """
 
     start_ns: int
     sent_ns: int
     wire_bytes: int
+    arrived_ns: int | None
+    loss: Loss | None = None
+
+
+Done = Callable[[Delivery], None]
+
+
+class Connection(Protocol):
+    """Payloads from one sender to one receiver over one link.
+
+    Whoever owns it calls `send` and `advance` in the order of time, and `advance` no later than at
+    `next_ns`. `done` is called exactly once for each payload, from within `send` or `advance`, as
+    soon as its times are known; they may lie in the future.
+    """
+
+    @property
+    def next_ns(self) -> int | None:
+        """When something happens next if nothing is sent; None if nothing will."""
+
+    def send(
+        self, now_ns: int, payload_bytes: int, done: Done, deadline_ns: int | None = None
+    ) -> None:
+        """Hand over a payload, which is of no use after `deadline_ns`."""
+
+    def advance(self, now_ns: int) -> None:
+        """Let everything happen that happens by `now_ns`."""
+
+    def backlog_bytes(self, now_ns: int) -> int:
+        """Return the bytes handed over that have not left the link."""
+
+
+class Transport(Protocol):
+    """A transport part: its fields are its options."""
+
+    def connect(self, link: LinkModel, back_ns: int) -> Connection:
+        """Return a new connection over `link`, whose receiver answers after `back_ns`."""
+
+    def wire_bytes(self, payload_bytes: int) -> int:
+        """Return the bytes on the wire for a payload that is sent once."""
 
 
 @dataclass(frozen=True)
 class Ideal:
-    """One message per payload: no headers, no handshake, no window, no loss."""
+    """One message per payload: no headers, no handshake, no window, no repetition."""
 
     def wire_bytes(self, payload_bytes: int) -> int:
         """Return the bytes on the wire for a payload: the payload itself."""
         return payload_bytes
 
-    def connect(self, link: LinkModel) -> IdealConnection:
+    def connect(self, link: LinkModel, back_ns: int) -> IdealConnection:
         """Return a connection over one direction of a channel."""
         return IdealConnection(link)
 
@@ -40,11 +93,28 @@ class IdealConnection:
 
     __slots__ = ("_link",)
 
+    next_ns = None
+
     def __init__(self, link: LinkModel) -> None:
         self._link = link
 
-    def send(self, now_ns: int, payload_bytes: int) -> Delivery | None:
-        """Return how the payload crosses the link, or None if the queue refuses it."""
-        start_ns = max(now_ns, self._link.free_ns)
-        sent_ns = self._link.send(now_ns, payload_bytes)
-        return None if sent_ns is None else Delivery(start_ns, sent_ns, payload_bytes)
+    def send(
+        self, now_ns: int, payload_bytes: int, done: Done, deadline_ns: int | None = None
+    ) -> None:
+        """Compute at once how the payload fares."""
+        link = self._link
+        start_ns = max(now_ns, link.free_ns)
+        sent_ns = link.send(now_ns, payload_bytes)
+        if sent_ns is None:
+            done(Delivery(now_ns, now_ns, 0, None, Loss.QUEUE))
+            return
+        arrived_ns = link.arrive(sent_ns)
+        loss = Loss.MEDIUM if arrived_ns is None else None
+        done(Delivery(start_ns, sent_ns, payload_bytes, arrived_ns, loss))
+
+    def advance(self, now_ns: int) -> None:
+        """Do nothing; everything has been computed."""
+
+    def backlog_bytes(self, now_ns: int) -> int:
+        """Return the bytes that have not left the link."""
+        return self._link.backlog_bytes(now_ns)

@@ -22,4 +22,4 @@ class Random(Policy):
 
     def choose(self, seen: Observation, ladder: Ladder) -> OperatingPoint:
         """Return a point drawn uniformly."""
-        return ladder[int(self._rng.integers(len(ladder)))].point
+        return ladder.rungs[int(self._rng.integers(len(ladder)))].point

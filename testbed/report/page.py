@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.metrics import METRICS
-from testbed.report import latency, shares, timeline, tradeoffs
+from testbed.report import joules, latency, shares, timeline, tradeoffs
 from testbed.report.plot import Chart
 from testbed.report.provenance import figure_count, figure_rows, repeat_with, stamp_rows
 from testbed.report.view import COLUMNS, View
@@ -27,7 +27,7 @@ def page(view: View) -> str:
         ("what", "What was run", _what(view)),
         ("results", "Results", _results(view)),
         ("latency", "Latency", _charts(drawn := latency.charts(view))),
-        ("energy", "Energy", _charts([energy := shares.energy(view)])),
+        ("energy", "Energy", _charts(energy := joules.charts(view))),
         ("accuracy", "Accuracy and its cost", _charts(costs := tradeoffs.charts(view))),
         (
             "frames",
@@ -38,7 +38,7 @@ def page(view: View) -> str:
     if ladder:
         sections.append(("ladder", "Operating points", _charts([ladder])))
     sections.append(("provenance", "Provenance", _provenance(view)))
-    charts = [*drawn, energy, *costs, fates, time, *([ladder] if ladder else [])]
+    charts = [*drawn, *energy, *costs, fates, time, *([ladder] if ladder else [])]
     links = "".join(f'<li><a href="#about-{key}">{title}</a></li>' for key, title, _ in sections)
     body = "".join(
         f'<section id="about-{key}" aria-labelledby="about-{key}-h">'

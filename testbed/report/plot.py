@@ -78,6 +78,22 @@ def colour(index: int) -> str:
     return _COLOURS[index % len(_COLOURS)]
 
 
+def area_style(index: int) -> dict[str, Any]:
+    """Return the fill of a part of a stack of areas; parts differ in pattern and in colour."""
+    turn = index + index // len(_FILLS)  # the second time round, other pairs
+    return {
+        "line": {"color": INK, "width": 0.6, "shape": "hv"},
+        "fillcolor": _FILLS[index % len(_FILLS)],
+        "fillpattern": {
+            "shape": _PATTERNS[turn % len(_PATTERNS)],
+            "bgcolor": _FILLS[index % len(_FILLS)],
+            "fgcolor": INK,
+            "size": 7,
+            "solidity": 0.22,
+        },
+    }
+
+
 def stacked_bars(
     groups: Sequence[str], parts: Sequence[tuple[str, Sequence[float]]], unit: str, digits: int = 3
 ) -> Figure:

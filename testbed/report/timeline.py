@@ -32,8 +32,7 @@ def timeline(view: View) -> Chart:
     limit = min(_FRAMES, _ALL_FRAMES // len(view.policies))
     capacity = _capacity(view, seed, client)
     variants, kept, total = {}, 0, 0
-    adaptive_first = sorted(view.policies, key=lambda policy: view.kinds[policy] == "fixed")
-    for policy in adaptive_first:
+    for policy in view.adaptive_first:
         i = view.policies.index(policy)
         rows = view.frames(policy)
         rows = rows[(rows["seed"] == seed) & (rows["client"] == client)]

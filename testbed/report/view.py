@@ -100,6 +100,11 @@ class View:
         return [name for name in self.run.scenario["policies"] if name in self.figures]
 
     @property
+    def adaptive_first(self) -> list[str]:
+        """The policies, those that keep one operating point for ever last."""
+        return sorted(self.policies, key=lambda policy: self.kinds[policy] == "fixed")
+
+    @property
     def seeds(self) -> list[int]:
         """The seeds, in the order of the scenario."""
         return [int(seed) for seed in self.run.scenario["seeds"]]

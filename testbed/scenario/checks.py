@@ -61,7 +61,7 @@ def _claims_name_policies(resolver: Resolver) -> None:
     policies = source.get(("policies",))
     if not isinstance(policies, dict):
         return
-    kinds = {p.get("kind") for p in policies.values() if isinstance(p, dict)}
+    fixed = any(isinstance(p, dict) and p.get("kind") == "fixed" for p in policies.values())
     if BEST_FIXED in policies:
         message = "is what claims call the best policy of kind 'fixed'; choose another name"
         resolver.report(("policies", BEST_FIXED), message)
@@ -75,7 +75,7 @@ def _claims_name_policies(resolver: Resolver) -> None:
             if name is not None and name not in known:
                 hint = did_you_mean(name, known)
                 resolver.report((*claim, key), f"no policy '{name}'{hint}")
-        if than == BEST_FIXED and "fixed" not in kinds:
+        if than == BEST_FIXED and not fixed:
             message = "there is no policy of kind 'fixed' to be better than"
             resolver.report((*claim, "than"), message)
         if better is not None and better == than:

@@ -239,6 +239,10 @@ class Resolver:
         except TestbedError as error:
             self.report(path, str(error))
             return None
+        except (OSError, ValueError) as error:  # too long, or with a NUL byte in it
+            reason = getattr(error, "strerror", None) or str(error)
+            self.report(path, f"cannot be the name of a file: {reason}")
+            return None
         if file.is_dir():
             self.report(path, f"'{name}' is a folder; a file is needed")
             return None

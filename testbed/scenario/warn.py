@@ -12,7 +12,7 @@ from testbed.scenario.source import KeyPath, dotted
 if TYPE_CHECKING:
     from testbed.traces.trace import Trace
 
-_MEANT = {"uplink": "up", "downlink": "down"}
+_MEANT: dict[KeyPath, str] = {("network", "uplink"): "up", ("network", "downlink"): "down"}
 
 
 def warnings_of(
@@ -37,8 +37,8 @@ def _trace(spec: ScenarioSpec, path: KeyPath, trace: Trace) -> Iterator[str]:
     where = dotted(path)
     for note in trace.notes:
         yield f"{where}: {note}"
-    meant = _MEANT[str(path[1])]
-    if trace.direction not in (None, meant):
+    meant = _MEANT.get(path[:2])
+    if meant is not None and trace.direction not in (None, meant):
         yield f"{where}: a trace of the direction '{trace.direction}' is used as {path[1]}"
     if trace.measures == "goodput":
         yield f"{where}: holds the goodput of a connection, a lower bound of the capacity"

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import simpy
 
 from testbed.links.capacity import Capacity
 from testbed.links.cell import SharedCell
 from testbed.links.fifo import FifoLink
-from testbed.links.transport import Delivery, Ideal
-
-Done = Callable[[Delivery], None]
+from testbed.links.transport import Connection, Delivery, Done, Transport
 
 
 class Channel(Protocol):
@@ -38,26 +35,61 @@ class OwnLinks:
     """A link for each client, or one first-in-first-out link for all.
 
     Args:
+        env: The simulation.
         links: From client to link; several clients may have the same one.
         transport: How a payload crosses.
+        back_ns: From the receiver back to the sender, for acknowledgements.
     """
 
-    def __init__(self, links: dict[str, FifoLink], transport: Ideal) -> None:
+    def __init__(
+        self,
+        env: simpy.Environment,
+        links: dict[str, FifoLink],
+        transport: Transport,
+        back_ns: int,
+    ) -> None:
         self.delay_ns = next(iter(links.values())).delay_ns
+        self._env = env
         self._links = links
-        self._connections = {name: transport.connect(link) for name, link in links.items()}
+        self._connections = {name: transport.connect(link, back_ns) for name, link in links.items()}
+        self._woken_ns: dict[str, int] = {}  # earliest timer set for a connection
 
     def send(self, now_ns: int, client: str, payload_bytes: int, done: Done) -> bool:
-        """Compute the payload's times and report them at once."""
-        delivery = self._connections[client].send(now_ns, payload_bytes)
-        if delivery is None:
-            return False
-        done(delivery)
-        return True
+        """Hand the payload to the client's connection."""
+        connection = self._connections[client]
+        refused = False
+
+        def settle(delivery: Delivery) -> None:
+            nonlocal refused
+            if delivery.arrived_ns is None:
+                refused = True
+            else:
+                done(delivery)
+
+        connection.send(now_ns, payload_bytes, settle)
+        if connection.next_ns is not None:
+            self._wake(client, connection)
+        return not refused
+
+    def _wake(self, client: str, connection: Connection) -> None:
+        """See to it that the connection advances when something happens next."""
+        next_ns = connection.next_ns
+        if next_ns is None or self._woken_ns.get(client, next_ns + 1) <= next_ns:
+            return
+        self._woken_ns[client] = next_ns
+
+        def advance(_: simpy.Event) -> None:
+            if self._woken_ns.get(client) != next_ns:
+                return  # an earlier timer has taken over
+            del self._woken_ns[client]
+            connection.advance(next_ns)
+            self._wake(client, connection)
+
+        self._env.timeout(next_ns - self._env.now).callbacks.append(advance)
 
     def backlog_bytes(self, now_ns: int, client: str) -> int:
         """Return the bytes that have not left the client's link yet."""
-        return self._links[client].backlog_bytes(now_ns)
+        return self._connections[client].backlog_bytes(now_ns)
 
     def byte_counts(self) -> tuple[int, int]:
         """Return bytes offered and bytes refused so far."""
@@ -80,7 +112,7 @@ class Cell:
         self,
         env: simpy.Environment,
         capacity: Capacity,
-        transport: Ideal,
+        transport: Transport,
         delay_ns: int,
         queue_bytes: int | None,
     ) -> None:
@@ -108,10 +140,12 @@ class Cell:
     def _depart(self, event: simpy.Event) -> None:
         if event.value != self._plan:
             return
-        left = self._cell.depart(self._env.now)
+        now: Any = self._env.now
+        left = self._cell.depart(now)
         self._replan()
         done, wire_bytes = left.token
-        done(Delivery(left.start_ns, left.sent_ns, wire_bytes))
+        arrived_ns = left.sent_ns + self.delay_ns
+        done(Delivery(left.start_ns, left.sent_ns, wire_bytes, arrived_ns))
 
     def backlog_bytes(self, now_ns: int, client: str) -> int:
         """Return the bytes of a client that have not left the cell yet."""

@@ -7,7 +7,6 @@ from collections import deque
 from typing import Any
 
 import numpy as np
-import simpy
 
 from testbed.devices.ledger import Ledger
 from testbed.devices.radio import Radio
@@ -24,6 +23,7 @@ from testbed.model import (
 )
 from testbed.scenario import Client as ClientSetup
 from testbed.simulate.channel import Channel
+from testbed.simulate.clock import Call, Clock
 from testbed.simulate.server import Job, Server
 from testbed.streams import stream
 
@@ -50,7 +50,7 @@ class Client:
 
     def __init__(
         self,
-        env: simpy.Environment,
+        env: Clock,
         name: str,
         setup: ClientSetup,
         policy: Policy,
@@ -69,12 +69,15 @@ class Client:
         self.ledger = Ledger(setup.device.idle_w, self._radio)
         self._env = env
         self._ladder = setup.ladder
+        # Policies return points of the ladder, nearly always the very objects, which is cheaper
+        # to find out than to hash them.
+        self._by_identity = {id(rung.point): rung for rung in setup.ladder}
         self._policy = policy
         self._deadline_ns = deadline_ns
         self._end_ns = end_ns
         self._uplink = uplink
         self._downlink = downlink
-        self._server = server
+        self._arrive = server.arrive
         self._rtt_ns = uplink.delay_ns + downlink.delay_ns
 
         spec = setup.spec
@@ -91,24 +94,22 @@ class Client:
 
         fps = spec.source.fps
         self._period_ns = round(NS_PER_S / fps)
-        if spec.source.phase == "random":
+        phase_ns = spec.source.phase_ns
+        if phase_ns is None:
             phase_ns = int(stream(seed, name, "camera").integers(self._period_ns))
-        else:
-            phase_ns = spec.source.phase_ns
         # From the number of the frame, not by adding periods: rates such as 30/s do not drift.
-        self._captures = [
-            at
-            for i in range(int(duration_ns * fps / NS_PER_S) + 1)
-            if (at := phase_ns + round(i * NS_PER_S / fps)) < duration_ns
-        ]
+        number = np.arange(int(duration_ns * fps / NS_PER_S) + 1)
+        captures = phase_ns + np.rint(number * NS_PER_S / fps).astype(np.int64)
+        self._captures: list[int] = captures[captures < duration_ns].tolist()
         self._jitter = _jitter(
             setup.device.jitter_cv, stream(seed, name, "encode"), len(self._captures)
         )
         policy.reset(stream(seed, name, "policy"))
+        self._wants_feedback = type(policy).feedback is not Policy.feedback
         if self._captures:
-            env.timeout(self._captures[0]).callbacks.append(self._capture)
+            env.after(self._captures[0], self._capture)
 
-    def _capture(self, _: simpy.Event) -> None:
+    def _capture(self, _: Call) -> None:
         env = self._env
         now = env.now
         number = len(self.frames)
@@ -117,7 +118,7 @@ class Client:
             frame.stale_ns = now - self._newest_answer_ns
         self.frames.append(frame)
         if number + 1 < len(self._captures):
-            env.timeout(self._captures[number + 1] - now).callbacks.append(self._capture)
+            env.after(self._captures[number + 1] - now, self._capture)
         waiting = self._waiting
         waiting.append(frame)
         if not self._encoding:
@@ -136,17 +137,17 @@ class Client:
                 self._end(frame, Fate.DROPPED_DEADLINE, now)
                 continue
             point = self._policy.choose(self._observe(frame, now, deadline_ns), self._ladder)
-            rung = self._ladder.at(point)
+            rung = self._by_identity.get(id(point)) or self._ladder.at(point)
             frame.point = point
             if point.mode is Mode.SKIP:
                 self._end(frame, Fate.SKIPPED, now)
                 continue
             self._encoding = True
             frame.encode_start_ns = now
-            spent_ns = max(1, round(rung.encode_ns * self._jitter[frame.frame]))
-            within_ns = min(now + spent_ns, self._end_ns)
-            frame.encode_j = self.ledger.compute(now, within_ns, self._compute_w)
-            self._env.timeout(spent_ns, (frame, rung)).callbacks.append(self._encoded)
+            spent_ns = int(rung.encode_ns * self._jitter[frame.frame]) + 1
+            done_ns = now + spent_ns if now + spent_ns < self._end_ns else self._end_ns
+            frame.encode_j = self.ledger.compute(now, done_ns, self._compute_w)
+            self._env.after(spent_ns, self._encoded, (frame, rung))
             return
 
     def _observe(self, frame: FrameRecord, now: int, deadline_ns: int) -> Observation:
@@ -164,7 +165,7 @@ class Client:
             self._rtt_ns,
         )
 
-    def _encoded(self, event: simpy.Event) -> None:
+    def _encoded(self, event: Call) -> None:
         now = self._env.now
         value: Any = event.value
         frame: FrameRecord = value[0]
@@ -179,14 +180,14 @@ class Client:
             self._outstanding[frame.frame] = frame
             ready_ns = self._radio.wake(now)
             if ready_ns > now:
-                self._env.timeout(ready_ns - now, value).callbacks.append(self._promoted)
+                self._env.after(ready_ns - now, self._promoted, value)
             else:
                 self._upload(frame, rung, now)
         self._next(now)
 
-    def _promoted(self, event: simpy.Event) -> None:
-        value: Any = event.value
-        self._upload(*value, self._env.now)
+    def _promoted(self, event: Call) -> None:
+        frame, rung = event.value
+        self._upload(frame, rung, self._env.now)
 
     def _upload(self, frame: FrameRecord, rung: Rung, now: int) -> None:
         def sent(delivery: Delivery) -> None:
@@ -194,15 +195,9 @@ class Client:
             frame.sent_ns = delivery.sent_ns
             frame.wire_bytes = delivery.wire_bytes
             frame.radio_j += self._on_air(delivery.start_ns, delivery.sent_ns, delivery.wire_bytes)
-            job = Job(
-                frame,
-                frame.captured_ns + self._deadline_ns,
-                rung.server_mac,
-                self._decoded,
-                self._refused,
-            )
+            job = Job(frame, frame.captured_ns + self._deadline_ns, rung.server_mac, self)
             arrival_ns = delivery.sent_ns + self._uplink.delay_ns
-            self._env.timeout(arrival_ns - self._env.now, job).callbacks.append(self._server.arrive)
+            self._env.after(arrival_ns - self._env.now, self._arrive, job)
 
         if not self._uplink.send(now, self.name, rung.payload_bytes, sent):
             del self._outstanding[frame.frame]
@@ -218,7 +213,8 @@ class Client:
             up_bytes, down_bytes = round(up_bytes * share), round(down_bytes * share)
         return self._radio.use(start_ns, end_ns, up_bytes, down_bytes)
 
-    def _decoded(self, job: Job) -> None:
+    def decoded(self, job: Job) -> None:
+        """Take the answer from the server to the downlink."""
         frame = job.frame
         now = self._env.now
         delay_ns = self._downlink.delay_ns
@@ -226,12 +222,12 @@ class Client:
         def sent(delivery: Delivery) -> None:
             start_ns, end_ns = delivery.start_ns + delay_ns, delivery.sent_ns + delay_ns
             frame.radio_j += self._on_air(start_ns, end_ns, down_bytes=delivery.wire_bytes)
-            self._env.timeout(end_ns - self._env.now, frame).callbacks.append(self._answered)
+            self._env.after(end_ns - self._env.now, self._answered, frame)
 
         if not self._downlink.send(now, self.name, self._answer_bytes, sent):
-            self._refused(job, Fate.DROPPED_QUEUE)
+            self.refused(job, Fate.DROPPED_QUEUE)
 
-    def _answered(self, event: simpy.Event) -> None:
+    def _answered(self, event: Call) -> None:
         now = self._env.now
         frame: Any = event.value
         frame.answered_ns = now
@@ -239,13 +235,12 @@ class Client:
         in_time = now - frame.captured_ns <= self._deadline_ns
         self._answer(frame, Fate.ON_TIME if in_time else Fate.LATE, now)
 
-    def _refused(self, job: Job, fate: Fate) -> None:
+    def refused(self, job: Job, fate: Fate) -> None:
         """Learn, one propagation delay later, that the server will not answer."""
         job.frame.fate = fate
-        timeout = self._env.timeout(self._downlink.delay_ns, (job.frame, fate))
-        timeout.callbacks.append(self._told)
+        self._env.after(self._downlink.delay_ns, self._told, (job.frame, fate))
 
-    def _told(self, event: simpy.Event) -> None:
+    def _told(self, event: Call) -> None:
         value: Any = event.value
         frame, fate = value
         del self._outstanding[frame.frame]
@@ -259,8 +254,8 @@ class Client:
     def _end(self, frame: FrameRecord, fate: Fate, now: int) -> None:
         """Settle the frame's fate and tell the policy."""
         frame.fate = fate
-        if frame.point is None:
-            return  # dropped before the policy decided anything about it
+        if frame.point is None or not self._wants_feedback:
+            return  # dropped before the policy decided anything about it, or it does not listen
         start_ns, sent_ns, answered_ns = frame.send_start_ns, frame.sent_ns, frame.answered_ns
         self._policy.feedback(
             Outcome(

@@ -5,20 +5,22 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 import simpy
 
+from testbed.links import links, transports
 from testbed.links.capacity import Capacity, mbps_per_bin
 from testbed.links.fifo import FifoLink
-from testbed.links.transport import Ideal
+from testbed.links.transport import Transport
 from testbed.model import NS_PER_MS
-from testbed.links import links, transports
 from testbed.parts import make
 from testbed.policies import policies
 from testbed.records import RunRows, rows_of
 from testbed.scenario import LinkSpec, Scenario
 from testbed.simulate.channel import Cell, Channel, OwnLinks
 from testbed.simulate.client import Client
+from testbed.simulate.clock import Clock
 from testbed.simulate.server import Server
 from testbed.streams import stream
 
@@ -42,17 +44,19 @@ def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
     Cameras capture for `duration_s`; the run goes on for one deadline more, so that every frame
     has the same chance of an answer. The same arguments give the same rows on any machine.
     """
-    env = simpy.Environment(initial_time=0)
+    env = Clock()
     spec = scenario.spec
     names = list(client_names(scenario))
     transport = make(transports, spec.network.transport)
     end_ns = spec.duration_ns + spec.deadline_ns
     clients_named = [name for name, _ in names]
-    up, offered = _channel(env, spec.network.uplink, transport, clients_named, "uplink", seed)
-    down, _ = _channel(env, spec.network.downlink, transport, clients_named, "downlink", seed)
+    uplink, downlink = spec.network.uplink, spec.network.downlink
+    up, offered = _channel(env, uplink, transport, clients_named, "uplink", seed, downlink.delay_ns)
+    down, _ = _channel(env, downlink, transport, clients_named, "downlink", seed, uplink.delay_ns)
     server = Server(
         env,
-        scenario.server,
+        # The work of a batch takes few values: as many as there are combinations of rungs.
+        lru_cache(maxsize=1 << 16)(scenario.server.decode_ns),
         workers=spec.server.workers,
         batch_max=spec.server.batch.max,
         batch_wait_ns=spec.server.batch.wait_ns,
@@ -76,7 +80,7 @@ def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
         for name, group in names
     ]
     with _collector_off():
-        env.run(until=end_ns)
+        env.run_until(end_ns)
         return rows_of(
             policy,
             seed,
@@ -108,10 +112,11 @@ def _collector_off() -> Iterator[None]:
 def _channel(
     env: simpy.Environment,
     spec: LinkSpec,
-    transport: Ideal,
+    transport: Transport,
     clients: list[str],
     direction: str,
     seed: int,
+    back_ns: int,
 ) -> tuple[Channel, dict[str, Capacity]]:
     """Build one direction; return it and its capacity curves by client, or by `cell` if shared."""
     part = make(links, spec)
@@ -123,9 +128,9 @@ def _channel(
     if spec.sharing == "none":
         curves = {name: curve(name) for name in clients}
         own = {name: FifoLink(c, spec.delay_ns, spec.queue_bytes) for name, c in curves.items()}
-        return OwnLinks(own, transport), curves
+        return OwnLinks(env, own, transport, back_ns), curves
     cell = curve("cell")
     if spec.sharing == "fifo" or len(clients) == 1:  # alone in a cell nobody shares
         link = FifoLink(cell, spec.delay_ns, spec.queue_bytes)
-        return OwnLinks(dict.fromkeys(clients, link), transport), {"cell": cell}
+        return OwnLinks(env, dict.fromkeys(clients, link), transport, back_ns), {"cell": cell}
     return Cell(env, cell, transport, spec.delay_ns, spec.queue_bytes), {"cell": cell}

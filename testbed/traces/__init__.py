@@ -10,12 +10,14 @@ from testbed.errors import TraceError
 from testbed.registry import Registry
 
 if TYPE_CHECKING:
+    from testbed.traces.source import Source
     from testbed.traces.trace import Trace
 
 formats = Registry("trace format")
 
 formats.register("mahimahi", "testbed.traces.mahimahi:Mahimahi")
 formats.register("rate-csv", "testbed.traces.rate_csv:RateCsv")
+formats.register("tc-schedule", "testbed.traces.tc_schedule:TcSchedule")
 formats.register("stamped-csv", "testbed.traces.stamped_csv:StampedCsv")
 formats.register("iperf3-json", "testbed.traces.iperf3_json:Iperf3Json")
 formats.register("iperf3-text", "testbed.traces.iperf3_text:Iperf3Text")
@@ -49,10 +51,15 @@ def read(path: Path | str, *, format: str | None = None, **options: Any) -> Trac
             named by its number.
         UnknownName: There is no such format.
     """
-    from testbed.traces.detect import format_of
     from testbed.traces.source import Source
 
-    source = Source.open(path)
+    return read_source(Source.open(path), format=format, **options)
+
+
+def read_source(source: Source, *, format: str | None = None, **options: Any) -> Trace:  # noqa: A002
+    """Read a trace that is in memory already; otherwise like `read`."""
+    from testbed.traces.detect import format_of
+
     name = format or format_of(source)
     reader = formats.load(name)
     try:
@@ -62,9 +69,10 @@ def read(path: Path | str, *, format: str | None = None, **options: Any) -> Trac
 
         known = ", ".join(inspect.signature(reader).parameters) or "none"
         given = ", ".join(options)
-        raise TraceError(path, None, f"{name} has no option {given}; it has: {known}") from None
+        message = f"{name} has no option {given}; it has: {known}"
+        raise TraceError(source.path, None, message) from None
     except ValueError as error:
-        raise TraceError(path, None, str(error)) from None
+        raise TraceError(source.path, None, str(error)) from None
     trace: Trace = chosen.read(source)
     return trace
 

@@ -44,9 +44,11 @@ class Iperf3Json:
             elif path == ("start", "test_start", "protocol"):
                 run.protocol = str(scalar.value)
             elif len(path) == 4 and path[0] == "intervals" and path[2] == "sum":
+                if not isinstance(path[1], int):
+                    raise source.error("intervals is not a list", scalar.line)
                 if path[1] != at:
                     self._close(run, entry, line)
-                    entry, at = {}, int(path[1])
+                    entry, at = {}, path[1]
                 line = scalar.line
                 if path[3] in _KEYS:
                     entry[str(path[3])] = scalar.value

@@ -23,6 +23,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE | re.ASCII,
 )
+_BLANKS = re.compile(r"[ \t\r\n]*+")
 _WORDS = {"true": True, "false": False, "null": None}
 _MAX_TEXT = 200
 
@@ -57,11 +58,12 @@ def scan(source: Source) -> Iterator[Scalar]:
     while True:
         token = _TOKEN.match(text, at)
         if token is None:
-            rest = text[at:].lstrip(" \t\r\n") if len(text) - at < 1000 else text[at : at + 40]
-            line += text.count("\n", counted, len(text) - len(rest) if rest else len(text))
-            if not rest and expect == "end":
+            blank = _BLANKS.match(text, at)
+            at = blank.end() if blank else at
+            line += text.count("\n", counted, at)
+            if at == len(text) and expect == "end":
                 return
-            found = repr(rest[:20]) if rest else "the end of the file"
+            found = repr(text[at : at + 20]) if at < len(text) else "the end of the file"
             raise source.error(f"is not JSON: {found} where a {expect} is due", line)
         at = token.end()
         line += text.count("\n", counted, at)

@@ -8,7 +8,8 @@
 
 The comment lines are optional. `holds` says whether a value holds before or after its stamp;
 `after` where nobody says. `period_s` says when the trace begins again; without it the last step is
-as long as the median step. This is also what `testbed trace convert` writes.
+as long as the median step. `note` is kept for reports. This is also what `testbed trace convert`
+writes.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ _KEYS = {
     "measures": ("capacity", "goodput"),
     "technology": None,
     "period_s": None,
+    "note": None,
 }
+_MAX_NOTES = 20
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class RateCsv:
         if not stamps:
             raise source.error("has no line of values below its header; allowed: at least one")
         holds = self.holds or said.get("holds", "after")
+        assumed = () if self.holds or "holds" in said else ("taken to hold after its stamp",)
         return steps.between_stamps(
             source,
             np.frombuffer(stamps, np.int64),
@@ -106,7 +110,7 @@ class RateCsv:
             direction=said.get("direction") or direction_of_name(source.path),
             technology=said.get("technology") or technology_of_name(source.path),
             format="rate-csv",
-            notes=() if self.holds or "holds" in said else ("taken to hold after its stamp",),
+            notes=(*said.get("note", ()), *assumed),
         )
 
     def _comment(self, source: Source, line: int, text: str, said: dict[str, Any]) -> None:
@@ -121,8 +125,10 @@ class RateCsv:
                 said[key] = time_ns(value, 10**9, key)
             except ValueError as error:
                 source.fault(line, str(error))
+        elif key == "note":
+            said["note"] = (*said.get("note", ()), value[:200])[:_MAX_NOTES]
         else:
-            said[key] = value
+            said[key] = value[:40]
 
     def _layout(self, source: Source, line: int, header: list[str]) -> tuple[int, int, int, float]:
         """Return column of time, column of rate, and the units of both."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -79,7 +80,7 @@ class Source:
 
     @cached_property
     def head(self) -> tuple[str, ...]:
-        """The first complete lines, at most 60 of 4096 characters, for telling formats apart; never raises."""
+        """The first lines, at most 60 of 4096 characters, to tell formats apart; never raises."""
         block = self.data[:_HEAD_BYTES]
         texts = block.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").split("\n")
         if len(self.data) > len(block) and len(texts) > 1:
@@ -188,6 +189,24 @@ def time_ns(text: str, unit_ns: int, what: str = "time") -> int:
     digits = fraction[:18]
     scale: int = 10 ** len(digits)
     return int(whole or 0) * unit_ns + (int(digits or 0) * unit_ns + scale // 2) // scale
+
+
+def calendar_ns(parts: Iterable[str], offset_s: int = 0, nanoseconds: int = 0) -> int:
+    """Return a calendar time as nanoseconds since 1970.
+
+    Args:
+        parts: Year, month, day, hour, minute and second, in digits.
+        offset_s: How far its zone is ahead of UTC.
+        nanoseconds: Beyond the second.
+
+    Raises:
+        ValueError: There is no such day or hour, or it is not between 1970 and 2262.
+    """
+    year, month, day, hour, minute, second = map(int, parts)
+    if not 1970 <= year < 2262:
+        raise ValueError(f"the year is {year}; allowed: 1970 to 2261")
+    moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    return (int(moment.timestamp()) - offset_s) * 10**9 + nanoseconds
 
 
 def rate_bps(text: str, unit_bps: float, what: str = "rate") -> int:

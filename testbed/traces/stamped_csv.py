@@ -11,14 +11,13 @@ from __future__ import annotations
 import re
 from array import array
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 
 import numpy as np
 
 from testbed.traces import rows, steps, units
 from testbed.traces.detect import Guess, direction_of_text, technology_of_name
-from testbed.traces.source import Source, rate_bps
+from testbed.traces.source import Source, calendar_ns, rate_bps
 from testbed.traces.trace import Trace
 
 _STAMP = re.compile(
@@ -136,12 +135,9 @@ def _stamp_ns(text: str) -> int:
             f"{text[:40]!r} is no time; allowed: such as 2024-04-19 18:51:00.004283904"
         )
     *parts, fraction, zone = match.groups()
-    year, month, day, hour, minute, second = map(int, parts)
-    moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     offset_s = 0
     if zone not in (None, "Z"):
         digits = zone[1:].replace(":", "")
         offset_s = (int(digits[:2]) * 60 + int(digits[2:])) * (-60 if zone[0] == "-" else 60)
     # strptime's %f takes six decimals; these files have nine.
-    nanoseconds = int((fraction or "0").ljust(9, "0"))
-    return (int(moment.timestamp()) - offset_s) * 10**9 + nanoseconds
+    return calendar_ns(parts, offset_s, int((fraction or "0").ljust(9, "0")))

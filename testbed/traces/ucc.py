@@ -11,14 +11,13 @@ from __future__ import annotations
 import re
 from array import array
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 
 import numpy as np
 
 from testbed.traces import rows, steps
 from testbed.traces.detect import Guess
-from testbed.traces.source import Source, rate_bps
+from testbed.traces.source import Source, calendar_ns, rate_bps
 from testbed.traces.trace import Trace
 
 _STAMP = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)_(\d\d)\.(\d\d)\.(\d\d)", re.ASCII)
@@ -90,6 +89,4 @@ def _stamp_ns(text: str) -> int:
     match = _STAMP.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text[:40]!r} is no time; allowed: such as 2018.01.27_13.58.29")
-    year, month, day, hour, minute, second = map(int, match.groups())
-    moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-    return (int(moment.timestamp())) * 10**9
+    return calendar_ns(match.groups())

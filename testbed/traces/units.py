@@ -34,15 +34,24 @@ _SPELLINGS = {
     "byte/s": "bytes_per_s",
     "bytes/s": "bytes_per_s",
     "bytes/sec": "bytes_per_s",
-    "b/s": "bytes_per_s",
-    "kb/s": "kbytes_per_s",
-    "mb/s": "mbytes_per_s",
     "kbytes/sec": "kbytes_per_s",
     "mbytes/sec": "mbytes_per_s",
 }
-# Only a capital B tells megabytes from megabits in these.
-_CASED = {"Bps": "bytes_per_s", "kBps": "kbytes_per_s", "KBps": "kbytes_per_s"} | {
-    "MBps": "mbytes_per_s"
+# Only the case of the b tells bytes from bits in these.
+_CASED = {
+    "B/s": "bytes_per_s",
+    "kB/s": "kbytes_per_s",
+    "KB/s": "kbytes_per_s",
+    "MB/s": "mbytes_per_s",
+    "b/s": "bps",
+    "kb/s": "kbps",
+    "Kb/s": "kbps",
+    "Mb/s": "mbps",
+    "Gb/s": "gbps",
+    "Bps": "bytes_per_s",
+    "kBps": "kbytes_per_s",
+    "KBps": "kbytes_per_s",
+    "MBps": "mbytes_per_s",
 }
 _BRACKETED = re.compile(r"[(\[]([^)\]]+)[)\]]\s*$")
 

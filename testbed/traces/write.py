@@ -29,6 +29,7 @@ def rate_csv(trace: Trace) -> str:
     lines = ["# holds: after", f"# measures: {trace.measures}"]
     lines += [f"# direction: {trace.direction}"] if trace.direction else []
     lines += [f"# technology: {trace.technology}"] if trace.technology else []
+    lines += [f"# note: {note}" for note in trace.notes]
     lines += [f"# period_s: {_decimal(trace.period_ns, 9)}", "time_s,rate_mbps"]
     pairs = zip(trace.stamps_ns.tolist(), trace.rates_bps.tolist(), strict=True)
     lines += [f"{_decimal(stamp, 9)},{_decimal(rate, 6)}" for stamp, rate in pairs]
@@ -39,3 +40,21 @@ def _decimal(value: int, places: int) -> str:
     """Return value / 10^places exactly, without needless zeros."""
     whole, rest = divmod(int(value), 10**places)
     return f"{whole}.{rest:0{places}d}".rstrip("0").rstrip(".")
+
+
+def tc_schedule(trace: Trace) -> str:
+    """Return a trace of rates as a shell script of `tc` commands, which `tc-schedule` reads back.
+
+    Raise a `ValueError` for another kind.
+    """
+    from testbed.traces.tc_schedule import BODY, HEAD
+
+    if trace.rates_bps is None:
+        raise ValueError(f"a trace of kind '{trace.kind}' must be converted first")
+    facts = [f"# measures: {trace.measures}"]
+    facts += [f"# direction: {trace.direction}"] if trace.direction else []
+    facts += [f"# technology: {trace.technology}"] if trace.technology else []
+    facts += [f"# period_s: {_decimal(trace.period_ns, 9)}"]
+    pairs = zip(trace.stamps_ns.tolist(), trace.rates_bps.tolist(), strict=True)
+    settings = [f"at {_decimal(stamp, 9)} {rate}" for stamp, rate in pairs]
+    return HEAD + "\n".join(facts) + "\n" + BODY + "\n".join(settings) + "\n"

@@ -23,7 +23,7 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-CHARTS = 8
+CHARTS = 9
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +108,24 @@ def test_another_policy_can_be_chosen_for_the_timeline_with_the_keyboard(visit):
 
     assert select.input_value() == "narrow"
     assert visit.page.evaluate(drawn) != before
+
+
+def test_the_states_of_the_power_are_stacked_and_differ_in_pattern(visit):
+    """Readable without colour: one area per state, told apart by its pattern as well."""
+    areas = visit.page.evaluate(
+        """() => document.querySelector("#power-plot").data.map((area) => ({
+            name: area.name, stack: area.stackgroup, pattern: area.fillpattern.shape,
+        }))"""
+    )
+    patterns = visit.page.evaluate(
+        """() => [...document.querySelectorAll("#power-plot .fills path")].filter(
+            (path) => path.style.fill.startsWith("url(")).length"""
+    )
+
+    assert len(areas) >= 4
+    assert {area["stack"] for area in areas} == {"power"}
+    assert len({area["pattern"] for area in areas}) == len(areas)
+    assert patterns == len(areas) - 1  # plain, for one of them, is a pattern too
 
 
 def test_wide_tables_scroll_within_themselves_and_can_be_reached(visit):

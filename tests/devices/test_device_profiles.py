@@ -83,7 +83,7 @@ def test_the_published_batches_of_a_t4_are_within_eleven_percent(batch, publishe
         ("value: 2", "value: two", "expected a number, not 'two'"),
         ("value: 2", "value: .nan", "expected a number, not 'nan'"),
         ("value: 2", "value: true", "expected a number"),
-        ("value: 2", "value: 7", "active_w: not above idle_w (7)"),
+        ("value: 2", "value: 7", "active_w: not above the idle power (7)"),
         ("value: 10,", "value: 0,", "0 is not above 0"),
         ("idle_w", "idel_w", "idel_w: no such key. Did you mean 'idle_w'?"),
         ("title: A board", "title: [A, board]", "expected text, not a list of 2"),

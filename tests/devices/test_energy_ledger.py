@@ -26,7 +26,7 @@ def test_every_component_covers_the_run_without_gap_or_overlap(radio):
 def test_an_idle_device_draws_its_idle_power_and_nothing_else():
     ledger = Ledger(idle_w=2.5)
 
-    assert ledger.close(4 * S) == [
+    assert list(ledger.close(4 * S)) == [
         Span("compute", "off", 0, 4 * S, 0.0),
         Span("idle", "on", 0, 4 * S, 2.5),
     ]
@@ -49,3 +49,17 @@ def test_an_encoder_does_one_thing_at_a_time():
 
     with pytest.raises(ValueError, match="busy until 2000000000"):
         ledger.compute(S, 3 * S, 2.0)
+
+
+def test_energy_so_far_is_the_closed_ledger_up_to_then(radio):
+    def book(ledger: Ledger, until_ns: int) -> None:
+        for second in range(0, until_ns // S, 3):
+            ledger.compute(second * S, (second + 2) * S, 4.0)
+            ready = ledger.radio.wake((second + 2) * S)
+            ledger.radio.use(ready, ready + S // 5, up_bytes=50_000)
+
+    for now in (1, 4, 6, 9):
+        ledger = Ledger(2.0, radio("lte-2012-aro"), waiting_w=0.5)
+        book(ledger, now * S)
+        so_far_j = ledger.joules_by(now * S)
+        assert so_far_j == pytest.approx(sum(span.energy_j for span in ledger.close(now * S)))

@@ -1,6 +1,7 @@
 import itertools
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -214,8 +215,56 @@ def test_the_past_is_settled(radio):
         lte.use(S - 1, 2 * S)
     with pytest.raises(ValueError, match="asked to go back"):
         lte.advance(S - 1)
+    with pytest.raises(ValueError, match="held from 999999999 ns"):
+        lte.hold(S - 1)
     with pytest.raises(ValueError, match="from 3000000000 to 2000000000"):
         lte.use(3 * S, 2 * S)
+
+
+def test_a_held_transfer_keeps_the_radio_awake_until_its_end_is_known(radio):
+    """
+    In a shared cell a transfer's end is known when it has left; meanwhile the radio does not sleep.
+    """
+    wifi = radio("wifi-2012")
+    start = wifi.wake(0)
+    wifi.hold(start)
+
+    assert wifi.wake(5 * S) == 5 * S
+    assert wifi.hear(5 * S) == 5 * S
+    with pytest.raises(ValueError, match="held since 79000000 ns is not known yet"):
+        wifi.advance(S)
+    wifi.release(start)
+    wifi.use(start, 6 * S, up_bytes=300_000)
+    wifi.advance(7 * S)
+    assert [state for _, _, state, _ in wifi.spans] == [
+        "promotion",
+        "connected",
+        "psm_tail",
+        "idle",
+    ]
+    assert wifi.unannounced == 0
+
+
+def test_energy_so_far_takes_the_base_power_for_what_is_held(radio):
+    lte = radio("lte-2021")
+    start = lte.wake(0)
+    lte.hold(start)
+
+    assert lte.joules_by(start + S) == pytest.approx(0.28 * 0.44 + 0.44)
+    assert lte.now_ns == start, "the rest is not settled"
+    lte.release(start)
+    lte.use(start, start + 2 * S, up_bytes=500_000)
+    assert lte.joules_by(start + 2 * S) == pytest.approx(0.28 * 0.44 + 2 * (0.44 + 2 * 0.08021))
+
+
+def test_what_is_held_when_the_run_ends_has_the_base_power(radio):
+    lte = radio("lte-2021")
+    start = lte.wake(0)
+    lte.hold(start)
+    lte.hold(9 * S)
+    lte.finish(3 * S)
+
+    assert lte.spans[-1] == (start, 3 * S, "connected", 0.44)
 
 
 def check_spans(radio: Radio, end_ns: int) -> None:
@@ -302,3 +351,34 @@ def test_a_run_settled_in_pieces_is_the_same_run(name, calls, cuts):
     assert pieces.spans == whole.spans
     assert pieces.joules == pytest.approx(whole.joules, rel=1e-12)
     assert pieces.unannounced == whole.unannounced
+
+
+@pytest.mark.parametrize("name", ["lte-2012-aro", "lte-2021", "wifi-modern"])
+def test_many_transfers_settled_at_once_are_those_settled_one_by_one(radio, name, monkeypatch):
+    """Blocks and single steps are one state machine, whatever lies between the transfers."""
+    rng = np.random.default_rng(5)
+    gaps = rng.choice(
+        [0, 1, 10**6, 5 * 10**7, 2 * 10**8, 15 * S], 600, p=[0.1, 0.1, 0.4, 0.2, 0.18, 0.02]
+    )
+    lengths = rng.choice([0, 1, 10**6, 7 * 10**7], 600)
+    overlap = rng.random(600) < 0.01
+
+    def drive(block_from):
+        monkeypatch.setattr("testbed.devices.radio.BLOCK_FROM", block_from)
+        driven = radio(name)
+        now = 0
+        for gap, length, over in zip(gaps.tolist(), lengths.tolist(), overlap, strict=True):
+            now += gap
+            start = driven.wake(now) if gap % 7 else now
+            driven.use(start, start + length, up_bytes=length // 1000)
+            if over:
+                driven.use(start + length // 2, start + 2 * length, down_bytes=length // 100)
+            now = start + length
+        driven.finish(now + 60 * S)
+        return driven
+
+    at_once, one_by_one = drive(4), drive(10**9)
+
+    assert at_once.spans == one_by_one.spans
+    assert at_once.unannounced == one_by_one.unannounced
+    assert at_once.joules == pytest.approx(one_by_one.joules, rel=1e-12)

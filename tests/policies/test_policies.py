@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
+from policy_frames import fresh, seen, uploaded
 
-from testbed.model import SKIP, Fate, Observation, OperatingPoint, Outcome
+from testbed.model import SKIP, Fate, OperatingPoint, Outcome
 from testbed.policies import policies
 from testbed.policies.fixed import Fixed
 from testbed.policies.goodput import Goodput
@@ -56,30 +56,6 @@ def test_the_referee_sees_a_broken_promise(broken, complaint):
         check_policy(broken)
 
 
-def seen(**changes):
-    """Return what a device sees at its first frame: 10 fps, 200 ms, 50 ms round trip."""
-    facts = {
-        "now_ns": 0,
-        "frame": 0,
-        "captured_ns": 0,
-        "deadline_ns": 200 * MS,
-        "period_ns": 100 * MS,
-        "rtt_ns": 50 * MS,
-    }
-    return Observation(**{**facts, **changes})
-
-
-def uploaded(payload_bytes, busy_ms):
-    return Outcome(
-        0, 0, OperatingPoint(0.25), Fate.ON_TIME, payload_bytes, round(busy_ms * MS), 100 * MS
-    )
-
-
-def fresh(policy):
-    policy.reset(np.random.default_rng(0))
-    return policy
-
-
 def test_fixed_keeps_to_its_point():
     policy = fresh(Fixed(width=0.5))
 
@@ -109,6 +85,14 @@ def test_goodput_begins_with_the_least():
     assert fresh(Goodput()).choose(seen(), example_ladder(skip=True)) == OperatingPoint(0.25)
 
 
+def test_goodput_never_skips():
+    """A skipped frame would fit always, and no upload would ever refresh the estimate."""
+    policy = fresh(Goodput())
+    policy.feedback(uploaded(1_000, 1000))
+
+    assert policy.choose(seen(), example_ladder(skip=True)) == OperatingPoint(0.25)
+
+
 def test_goodput_takes_the_smaller_of_two_means():
     """Two uploads of 1 s each, 8 then 4 Mbit/s: the fast mean falls further, and counts."""
     policy = fresh(Goodput())
@@ -117,7 +101,7 @@ def test_goodput_takes_the_smaller_of_two_means():
 
     old, new = (1 - 0.5 ** (1 / 3)) * 0.5 ** (1 / 3), 1 - 0.5 ** (1 / 3)
     fast = (old * 8e6 + new * 4e6) / (old + new)
-    assert policy.estimate_bps == pytest.approx(fast)
+    assert policy.estimator.bps(0) == pytest.approx(fast)
 
 
 @pytest.mark.parametrize(
@@ -172,4 +156,4 @@ def test_goodput_learns_nothing_from_what_did_not_get_through():
     policy = fresh(Goodput())
     policy.feedback(Outcome(0, 0, OperatingPoint(1.0), Fate.LOST, 1000, None, None))
 
-    assert policy.estimate_bps is None
+    assert policy.estimator.bps(0) is None

@@ -15,7 +15,9 @@ import pytest
 from sample_run import sample_run, write_sample
 
 from testbed import report
+from testbed.devices.ledger import COMPONENTS
 from testbed.errors import EnvironmentLacks, RunError
+from testbed.report import joules
 from testbed.report.markdown import markdown
 from testbed.report.page import page
 from testbed.report.view import View
@@ -128,8 +130,8 @@ def test_the_page_says_everything_that_was_asked(html):
 
 
 CHARTS = [
-    "latency-cdf", "stages", "energy", "accuracy-latency", "accuracy-energy", "fates", "timeline",
-    "ladder",
+    "latency-cdf", "stages", "energy", "power", "accuracy-latency", "accuracy-energy", "fates",
+    "timeline", "ladder",
 ]  # fmt: skip
 
 
@@ -145,7 +147,7 @@ def test_every_chart_has_data_and_a_place(html):
     for key, variants in charts.items():
         assert f'id="{key}-plot"' in html
         for figure in variants.values():
-            assert any(len(trace["x"]) for trace in figure["data"])
+            assert any(len(trace.get("x", trace["y"])) for trace in figure["data"])
     assert set(charts["timeline"]) == {"narrow", "wide", "adaptive"}
     assert set(charts["accuracy-latency"]) == {"p50", "p95", "p99"}
 
@@ -190,6 +192,48 @@ def test_energy_and_fates_are_whole(sample, html):
     spent = sample.energy.loc[sample.energy["policy"] == "wide", "energy_j"].sum()
     frames = (sample.frames["policy"] == "wide").sum()
     assert sum(joules) == pytest.approx(spent / frames, rel=1e-4)
+
+
+def test_the_area_of_the_power_is_the_energy(sample, html):
+    """Mean power times width, over all states and bins: what the ledger says of that client."""
+    for policy, figure in embedded(html)["power"].items():
+        drawn = sum(sum(area["y"]) * area["dx"] for area in figure["data"])
+
+        rows = sample.energy
+        rows = rows[(rows["policy"] == policy) & (rows["seed"] == 1)]
+        spent = rows.loc[rows["client"] == "camera-0", "energy_j"].sum()
+        assert drawn == pytest.approx(spent, rel=1e-3)
+        assert all(len(area["y"]) == len(figure["data"][0]["y"]) for area in figure["data"])
+
+
+def test_the_power_starts_where_the_state_does(sample):
+    figure = embedded(page(View(sample)))["power"]["narrow"]
+    rows = sample.energy
+    rows = rows[(rows["policy"] == "narrow") & (rows["seed"] == 1) & (rows["client"] == "camera-0")]
+    first_s = rows.loc[rows["state"] == "connected", "start_ns"].min() / 1e9
+
+    (area,) = (area for area in figure["data"] if area["name"] == "radio: connected")
+
+    drawn = next(i for i, watts in enumerate(area["y"]) if watts)
+    assert drawn == int(first_s / area["dx"])
+
+
+def test_the_table_of_states_has_totals_and_what_frames_pay(sample):
+    """Every state adds up to the total; without tails frames pay less than with them."""
+    chart = joules.charts(View(sample))[0]
+    _, rows = chart.table
+    figures = {
+        tuple(names): list(map(float, rest)) for names, rest in ((row[:2], row[2:]) for row in rows)
+    }
+
+    states = [values for names, values in figures.items() if names[0] in COMPONENTS]
+    for i, total in enumerate(figures["total", ""]):
+        assert sum(values[i] for values in states) == pytest.approx(total, abs=0.01)
+        assert figures["total", ""][i] - figures["idle", "on"][i] == pytest.approx(
+            figures["net of idle", ""][i], abs=0.01
+        )
+    without, with_tails = (figures["of frames", how] for how in ("without tails", "with tails"))
+    assert all(a < b for a, b in zip(without, with_tails, strict=True))
 
 
 def test_strings_of_the_user_can_neither_end_a_script_nor_become_markup(sample):

@@ -13,7 +13,9 @@ from pydantic import Field, ValidationError
 from testbed import catalog
 from testbed.errors import TestbedError, UnknownName
 from testbed.links import links
+from testbed.model import Policy
 from testbed.parts import CatalogFile, Nested, PartRefused, PartSpec, make, markers, spec_model
+from testbed.policies import policies
 from testbed.registry import Registry
 from testbed.scenario import LinkSpec, dump, load_text
 from testbed.scenario.json_schema import json_schema
@@ -59,6 +61,16 @@ class Handover:
 
     def capacity(self, rng):
         return self.first.capacity(rng)
+
+
+@dataclass
+class Oracle(Policy):
+    """A policy of somebody else's that reads a trace."""
+
+    trace: Annotated[str, CatalogFile("traces"), Field(description="What it knows.")]
+
+    def choose(self, seen, ladder):
+        return ladder[0].point
 
 
 @dataclass
@@ -278,6 +290,22 @@ class TestPartInAPart:
         data["network"]["uplink"]["second"]["first"]["mbps"] = -1
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.Draft202012Validator(schema).validate(data)
+
+
+def test_a_policy_may_name_a_trace_too(text, problems, tmp_path, monkeypatch):
+    monkeypatch.setitem(policies._targets, "oracle", f"{__name__}:Oracle")
+    (tmp_path / "a.down").write_text("1\n20000\n")
+    known = text("kind: goodput", "kind: oracle\n    trace: a.down")
+
+    scenario = load_text(known, folder=tmp_path)
+
+    oracle = make(policies, scenario.spec.policies["adaptive"])
+    assert oracle.trace == str(tmp_path / "a.down")
+    assert str(tmp_path / "a.down") in scenario.files
+    assert scenario.warnings == ()
+    assert load_text(dump(scenario)) == scenario
+    (said,) = problems(known.replace("a.down", "b.down"))
+    assert said.startswith("23: policies.adaptive.trace: no trace 'b.down'")
 
 
 def test_a_spec_of_a_place_keeps_to_its_type():

@@ -40,7 +40,7 @@ ONE_MISTAKE = {
     "unknown option of a part": (
         "kind: goodput", "kind: goodput\n    safty: 0.8",
         ["23: policies.adaptive.safty: goodput has no such option. Did you mean 'safety'? Known: "
-         "fast_half_life_s, kind, safety, slow_half_life_s"],
+         "estimator, kind, probe_every, pruned, safety"],
     ),
     "group of keys where a value is wanted": (
         "duration_s: 10", "duration_s: {s: 10}",
@@ -198,11 +198,11 @@ ONE_MISTAKE = {
     ),
     "no kind": (
         "{kind: fixed, width: 0.25}", "{width: 0.25}",
-        ["20: policies.narrow.kind: required: which policy; known: fixed, "],
+        ["20: policies.narrow.kind: required: which policy; known: awstream, "],
     ),
     "a part that is none": (
         "{kind: fixed, width: 0.25}", "0.25",
-        ["20: policies.narrow: must be a policy, such as {kind: fixed}"],
+        ["20: policies.narrow: must be a policy, such as {kind: awstream}"],
     ),
     # What the detector, the ladder and the policies can do.
     "a width that the detector does not have": (

@@ -43,6 +43,9 @@ def test_a_value_may_hold_before_its_stamp(tmp_path):
         ("time_s,rate (MB/s)", 64_000_000, 10**9),
         ("time_s,rate_MBps", 64_000_000, 10**9),
         ("time_s,rate_Mbps", 8_000_000, 10**9),
+        ("time_s,rate (Mb/s)", 8_000_000, 10**9),
+        ("time_s,rate (kb/s)", 8_000, 10**9),
+        ("time_s,rate (kB/s)", 64_000, 10**9),
     ],
 )
 def test_units_come_from_the_header(tmp_path, header, rate_bps, second_ns):
@@ -53,7 +56,8 @@ def test_units_come_from_the_header(tmp_path, header, rate_bps, second_ns):
 
 
 def test_what_was_written_reads_back_equal(tmp_path):
-    text = "# direction: up\n# technology: lte\n# period_s: 7.25\ntime_s,rate_mbps\n0,1.5\n2.5,0\n"
+    text = "# direction: up\n# technology: lte\n# note: mine\n# period_s: 7.25\n"
+    text += "time_s,rate_mbps\n0,1.5\n2.5,0\n"
     once = read(save(tmp_path, text))
     again = read(save(tmp_path, write.rate_csv(once), "again.csv"))
 
@@ -61,6 +65,7 @@ def test_what_was_written_reads_back_equal(tmp_path):
     assert again.rates_bps.tolist() == once.rates_bps.tolist() == [1_500_000, 0]
     assert again.period_ns == once.period_ns == 7_250_000_000
     assert (again.direction, again.technology) == ("up", "lte")
+    assert again.notes == once.notes == ("mine", "taken to hold after its stamp")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """No file, however broken, makes a reader do anything but read it or name its faults."""
 
+import contextlib
 import json
 import tracemalloc
 from pathlib import Path
@@ -9,14 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from testbed.errors import TraceError
-from testbed.traces import detect, formats
+from testbed.errors import TestbedError, TraceError
+from testbed.traces import convert, detect, formats, plot, read
+from testbed.traces.lint import lint
 from testbed.traces.source import Source
 from testbed.traces.trace import MAX_PERIOD_NS
 
 EXAMPLES = {
     "mahimahi": "0\n0\n5\n9\n12\n",
     "rate-csv": "# holds: after\n# period_s: 9\ntime_s,rate_mbps\n0,1\n1,2.5\n2,0\n",
+    "tc-schedule": "#!/bin/sh\n# tc schedule of a trace, written by testbed\n# period_s: 9\n"
+    "at 0 5000000\nat 0.1 0\n",
     "stamped-csv": "timestamp,upload_mbps\n2024-04-19 18:51:00.004283904,5\n"
     "2024-04-19 18:51:01.1,6\n2024-04-19T20:51:02+02:00,7\n",
     "iperf3-json": json.dumps(
@@ -130,6 +134,34 @@ def test_telling_formats_apart_never_fails(data):
         detect.guesses(Source(Path("fuzzed"), data))
 
 
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(draw=st.data())
+def test_what_reads_can_be_linted_drawn_and_converted(name, draw, tmp_path):
+    data = bytearray(EXAMPLES[name].encode())
+    for _ in range(draw.draw(st.integers(0, 3))):
+        at = draw.draw(st.integers(0, len(data) - 1))
+        data[at : at + 1] = draw.draw(st.sampled_from([b"0", b"9", b"99999", b"1", b"", b"\n"]))
+    path = tmp_path / "x.txt"
+    path.write_bytes(data)
+
+    report = lint(path)
+    assert report.broken or report.format in EXAMPLES
+    json.dumps(report.facts(), allow_nan=False)
+    if report.broken:
+        return
+    trace = read(path)
+    assert len(plot.sparkline(trace)) <= 73
+    for conversion in (convert.to_rates, convert.to_opportunities):
+        # Delays, a window longer than the trace, or too many packets are refused.
+        with contextlib.suppress(TestbedError):
+            assert conversion(trace).period_ns >= trace.period_ns
+
+
 ROW_FORMATS = sorted(set(EXAMPLES) - {"iperf3-json", "sabre-json"})
 
 
@@ -175,6 +207,31 @@ def test_a_failed_iperf_run_is_reported_in_its_own_words():
     found = attempt("iperf3-json", text.encode())
 
     assert found == "fuzzed:2: a failed run: unable to connect to server"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("ucc", EXAMPLES["ucc"].replace("2018", "9999"), "fuzzed:2: the year is 9999"),
+        ("ucc", EXAMPLES["ucc"].replace("2018.01", "2018.13"), "fuzzed:2: month must be"),
+        ("stamped-csv", EXAMPLES["stamped-csv"].replace("2024", "0001"), "fuzzed:2: the year is 1"),
+        (
+            "iperf3-json",
+            '{"intervals": {"a": {"sum": {"start": 0}}}}',
+            "fuzzed:1: intervals is not a list",
+        ),
+        ("sabre-json", EXAMPLES["sabre-json"] + " " * 5000 + "x", "fuzzed:3: is not JSON: 'x'"),
+        ("mahimahi", "\ufeff", "fuzzed: has no line of values"),
+    ],
+)
+def test_what_lies_outside_of_every_range_is_refused_by_line(name, text, message):
+    assert attempt(name, text.encode()).startswith(message)
+
+
+def test_blanks_after_json_do_not_matter():
+    data = (EXAMPLES["sabre-json"] + "\n" * 5000).encode()
+
+    assert not isinstance(attempt("sabre-json", data), str)
 
 
 def bomb(name: str) -> list[bytes]:

@@ -1,0 +1,107 @@
+"""The receiving half of a TCP connection: which arrivals are acknowledged, and when.
+
+As Linux does it (`net/ipv4/tcp_input.c`, `__tcp_ack_snd_check`): every second segment, each of the
+first 16 of a connection, the first three that are out of order, what is repeated or fills a hole,
+and what ends a message, because the application reads it and answers. Further segments out of
+order wait a millisecond for company, anything else 40.
+"""
+
+from __future__ import annotations
+
+from testbed.links.tcp.rtt import TICK_NS
+from testbed.links.tcp.scoreboard import Ack
+
+QUICK_ACKS = 16
+DELAY_NS = 40_000_000 - TICK_NS // 2
+"""How long a lone segment waits for company (TCP_ATO_MIN, less half a tick)."""
+
+COMPRESSION_NS = 1_000_000
+"""How long selective acknowledgements are held back once the sender has had three."""
+
+_AT_ONCE = 3
+
+
+class Receiver:
+    """One direction of one connection.
+
+    `arrive` and `ring` return the acknowledgement to send now, if any.
+
+    Args:
+        idle_ns: After a silence of this long segments are acknowledged singly again, unless the
+            application answers messages.
+    """
+
+    def __init__(self, idle_ns: int) -> None:
+        self.following = 0  # first segment that has not arrived
+        self.timer_ns: int | None = None
+        self._idle_ns = idle_ns
+        self._ahead: set[int] = set()
+        self._held: list[int] = []  # of those ahead, not yet acknowledged
+        self._repeats = 0  # acknowledgements of `following` while something was ahead
+        self._acknowledged = 0
+        self._quick = QUICK_ACKS
+        self._talks = False  # the application answers, which ends quick acknowledgements
+        self._echo_ns = 0
+        self._last_ns: int | None = None
+
+    def arrive(self, now_ns: int, number: int, sent_ns: int, *, ends: bool) -> Ack | None:
+        """Take in a segment; `ends` says that it is the last of a message."""
+        if self._last_ns is not None and now_ns - self._last_ns > self._idle_ns:
+            self._quick = QUICK_ACKS
+        self._last_ns = now_ns
+        if number < self.following or number in self._ahead:
+            self._quick, self._talks = QUICK_ACKS, False
+            return self._ack(duplicate=True)
+        if number > self.following:
+            self._ahead.add(number)
+            self._held.append(number)
+            return self._ack_hole(now_ns)
+        if number == self._acknowledged:
+            self._echo_ns = sent_ns
+        in_order = not self._ahead
+        self.following += 1
+        while self.following in self._ahead:
+            self._ahead.remove(self.following)
+            self.following += 1
+        if ends:
+            self._talks = True
+        filled = not in_order and not self._ahead
+        quick = bool(self._quick) and not self._talks
+        if filled or ends or quick or self.following - self._acknowledged > 1:
+            return self._ack()
+        if not in_order:
+            return self._ack_hole(now_ns)
+        self._wait(now_ns + DELAY_NS)
+        return None
+
+    def heard(self, now_ns: int) -> None:
+        """Note that a whole message arrived and was acknowledged on another path."""
+        self._last_ns = now_ns
+        self._talks = True
+
+    def ring(self) -> Ack:
+        """Acknowledge what has waited long enough."""
+        if not self._held:
+            self._talks = False
+        return self._ack()
+
+    def _ack_hole(self, now_ns: int) -> Ack | None:
+        if self._repeats < _AT_ONCE or (self._quick and not self._talks):
+            self._repeats += 1
+            return self._ack()
+        self._wait(now_ns + COMPRESSION_NS)
+        return None
+
+    def _wait(self, until_ns: int) -> None:
+        if self.timer_ns is None or until_ns < self.timer_ns:
+            self.timer_ns = until_ns
+
+    def _ack(self, *, duplicate: bool = False) -> Ack:
+        self.timer_ns = None
+        if self._acknowledged != self.following:
+            self._repeats = 0
+        self._acknowledged = self.following
+        if self._quick:
+            self._quick -= 1
+        sacked, self._held = tuple(self._held), []
+        return Ack(self.following, sacked, self._echo_ns, duplicate)
