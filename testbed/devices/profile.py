@@ -114,13 +114,15 @@ class DeviceProfile:
                 return replace(self, sheet=sheet)
         raise UnknownName(f"mode of {self.name}", mode, self.modes)
 
-    def encode_ns(self, mac: int, *, detector: str = "", width: float = 0.0) -> int:
+    def encode_ns(
+        self, mac: int, *, detector: str = "", width: float = 0.0, side: int | None = None
+    ) -> int:
         """Return the mean time of an encoding.
 
-        The measured time where the file has one for this detector and width, else `mac`
-        multiply-accumulates over the effective rate.
+        The measured time where the file has one for this detector, width and side of the picture,
+        else `mac` multiply-accumulates over the effective rate.
         """
-        point = self.point(detector, width)
+        point = self.point(detector, width, side)
         return whole_ns(point.time_s.value if point else mac / (self.rate * 1e9))
 
     def encode_range_ns(self, mac: int) -> tuple[int, int]:
@@ -128,17 +130,23 @@ class DeviceProfile:
         slow, fast = self.spread
         return whole_ns(mac / (fast * 1e9)), whole_ns(mac / (slow * 1e9))
 
-    def encode_j(self, mac: int, *, detector: str = "", width: float = 0.0) -> float:
+    def encode_j(
+        self, mac: int, *, detector: str = "", width: float = 0.0, side: int | None = None
+    ) -> float:
         """Return the mean energy of an encoding above idle."""
-        point = self.point(detector, width)
+        point = self.point(detector, width, side)
         active = point.active_w if point and point.active_w else self.sheet.active_w
-        duration_ns = self.encode_ns(mac, detector=detector, width=width)
+        duration_ns = self.encode_ns(mac, detector=detector, width=width, side=side)
         return (active.value - self.idle_w) * duration_ns / NS_PER_S
 
-    def point(self, detector: str, width: float) -> PointSheet | None:
-        """Return what was measured of a detector's encoder at a width, None if nothing was."""
+    def point(self, detector: str, width: float, side: int | None = None) -> PointSheet | None:
+        """Return what was measured of a detector's encoder at a width, None if nothing was.
+
+        `side` is that of the picture; a point that does not say its own holds for every one.
+        """
         for point in self.sheet.points:
-            if point.detector == detector and point.width.value == width:
+            same_side = side is None or point.input_side is None or point.input_side.value == side
+            if point.detector == detector and point.width.value == width and same_side:
                 return point
         return None
 

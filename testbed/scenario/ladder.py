@@ -71,20 +71,25 @@ def build(
         else:
             for point in table.points:
                 if spec.widths == "all" or point.width in spec.widths:
-                    rungs.append(_split(point, table.bits, device, server))
+                    rungs.append(_split(point, table, device, server))
     return Ladder(tuple(rungs))
 
 
 def _split(
-    point: TablePoint, bits: int, device: DeviceProfile, server: ServerProfile | None
+    point: TablePoint, table: DetectorTable, device: DeviceProfile, server: ServerProfile | None
 ) -> Rung:
+    # Devices name networks, and a published table is named after its network.
+    network = table.name.removeprefix("published/")
+    side = table.input_side
     return Rung(
-        OperatingPoint(point.width, bits),
+        OperatingPoint(point.width, table.bits),
         payload_bytes=point.payload_bytes,
         accuracy=point.map,
         device_mac=point.device_mac,
         server_mac=point.server_mac,
-        encode_ns=device.encode_ns(point.device_mac),
-        encode_j=device.encode_j(point.device_mac),
+        encode_ns=device.encode_ns(
+            point.device_mac, detector=network, width=point.width, side=side
+        ),
+        encode_j=device.encode_j(point.device_mac, detector=network, width=point.width, side=side),
         decode_ns=server.decode_ns(point.server_mac) if server else 0,
     )
