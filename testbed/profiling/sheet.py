@@ -45,8 +45,9 @@ def assumed_watts(cpus: int, threads: int) -> Watts:
     """Return watts nobody measured: the share of a server's processor that some cores take."""
     source = (
         f"nobody's measurement: {IDLE_W_PER_CPU:g} W per idle processor and "
-        f"{ACTIVE_W_PER_THREAD:g} W more per busy thread, about what each of the 96 cores of a server's processor with a thermal "
-        "design power of 360 W takes; from general knowledge and not verified"
+        f"{ACTIVE_W_PER_THREAD:g} W more per busy thread, about what each of the 96 cores of a "
+        "server's processor with a thermal design power of 360 W takes; from general knowledge "
+        "and not verified"
     )
     idle_w = IDLE_W_PER_CPU * cpus
     active_w = idle_w + ACTIVE_W_PER_THREAD * threads
