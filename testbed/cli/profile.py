@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 if TYPE_CHECKING:
+    from testbed.cli.page import Table
     from testbed.devices.sheets import DeviceSheet, ServerSheet
     from testbed.profiling.sheet import Watts
     from testbed.profiling.take import Measurement, Request
@@ -131,11 +133,10 @@ def profile(
     from testbed.profiling.sheet import Origin, device_sheet, machine_title, server_sheet
     from testbed.profiling.take import Request, groups
 
+    # Whatever can be wrong is found before minutes are spent on measuring.
     path = out or Path(f"{name or detectors[0].rpartition('/')[2]}.yaml")
-    if path.suffix != ".yaml":
-        raise TestbedError(f"a device file ends in .yaml, not '{path.name}'")
-    if path.exists() and not force:
-        raise TestbedError(f"{path} exists; --force replaces it, --out writes elsewhere")
+    _may_write(path, force=force)
+    day = _date(date)
     request = Request(
         groups=groups(detectors, input_sides, _widths(widths)),
         part=part,
@@ -150,12 +151,26 @@ def profile(
     origin = Origin(
         title=f"{name}: {title}" if name else title,
         machine=machine or found.before.machine,
-        date=_date(date),
+        date=day,
     )
     watts = _watts(found, origin, borrowed)
     make = device_sheet if part == "encoder" else server_sheet
     _write(path, make(found, origin, watts))
     _show(found, watts, path, as_json=as_json)
+
+
+def _may_write(path: Path, *, force: bool) -> None:
+    import os
+
+    from testbed.errors import EnvironmentLacks, TestbedError
+
+    if path.suffix != ".yaml":
+        raise TestbedError(f"a device file ends in .yaml, not '{path.name}'")
+    if path.exists() and not force:
+        raise TestbedError(f"{path} exists; --force replaces it, --out writes elsewhere")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise EnvironmentLacks(f"{path} cannot be written: no writing in {folder}")
 
 
 def _widths(given: str | None) -> tuple[float, ...] | None:
@@ -224,24 +239,23 @@ def _write(path: Path, sheet: DeviceSheet | ServerSheet) -> None:
 def _show(found: Measurement, watts: Watts, path: Path, *, as_json: bool) -> None:
     from testbed.cli.page import Page, Table
 
-    table = Table(
-        "points",
-        "detector input_side width gmac mean_ms p50_ms p90_ms p99_ms jitter_cv gmac_per_s "
-        "switch_ms peak_memory_mb active_w waited_percent".split(),
-    )
+    table = Table("points", _COLUMNS)
     for point in found.points:
         t = point.times
-        peak = None if point.peak_bytes is None else round(point.peak_bytes / 1e6, 1)
         table.rows.append(
             (
-                point.detector, point.side, point.width, round(point.mac / 1e9, 3),
-                round(t.mean / 1e6, 2), round(t.p50 / 1e6, 2), round(t.p90 / 1e6, 2),
-                None if found.request.is_quick else round(t.p99 / 1e6, 2), round(t.jitter_cv, 3),
-                round(point.gmac_per_s, 1), round(point.switch_ns / 1e6, 2), peak,
-                None if point.active_w is None else round(point.active_w, 2),
-                round(100 * point.waited_share, 1),
+                point.detector, point.side, point.width,
+                _rounded(t.mean / 1e6, 2), _rounded(t.p50 / 1e6, 2), _rounded(t.p90 / 1e6, 2),
+                None if found.request.is_quick else _rounded(t.p99 / 1e6, 2),
+                _rounded(t.jitter_cv, 3), _rounded(100 * point.waited_share, 1),
+                _rounded(point.mac / 1e9, 4), _rounded(point.gmac_per_s, 2),
+                _rounded(point.switch_ns / 1e6, 2),
+                None if point.peak_bytes is None else _rounded(point.peak_bytes / 1e6, 1),
+                _rounded(point.active_w, 2),
             )
         )  # fmt: skip
+    # Two tables for people, because one would be wider than a terminal.
+    tables = [table] if as_json else [_some(table, 3, _TIMES_END), _some(table, _TIMES_END, None)]
     facts = dict(found.before.facts())
     facts |= {
         "engine": found.engine,
@@ -259,7 +273,28 @@ def _show(found: Measurement, watts: Watts, path: Path, *, as_json: bool) -> Non
         notes.append(f"No claim about the speed of this machine: {'; '.join(found.doubts)}.")
     if found.idle_w is None:
         notes.append(f"Watts, {watts.active.kind}: {watts.active.source}.")
-    Page(facts=facts, tables=[table], notes=notes).print(as_json=as_json)
+    Page(facts=facts, tables=tables, notes=notes).print(as_json=as_json)
+
+
+_COLUMNS = (
+    "detector input_side width mean_ms p50_ms p90_ms p99_ms jitter_cv waited_percent "
+    "gmac gmac_per_s switch_ms peak_memory_mb active_w"
+).split()
+_TIMES_END = _COLUMNS.index("gmac")
+
+
+def _some(table: Table, begin: int, end: int | None) -> Table:
+    """Return the columns that tell a point, and some of the others that hold anything."""
+    from testbed.cli.page import Table
+
+    others = range(len(_COLUMNS))[begin:end]
+    kept = [0, 1, 2, *(i for i in others if any(row[i] is not None for row in table.rows))]
+    rows: list[Sequence[Any]] = [[row[i] for i in kept] for row in table.rows]
+    return Table(table.name, [_COLUMNS[i] for i in kept], rows)
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
 
 
 def _check(name: str, runs: int, warm_up: int, tolerance: float, *, as_json: bool) -> int:

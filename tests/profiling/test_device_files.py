@@ -244,3 +244,48 @@ def test_networks_are_found_before_anything_is_measured():
         groups(["tiny-d0-cb"], None, None)
     with pytest.raises(TestbedError, match=r"tiny-d0-cp has no width 0\.3; it has 0\.25, 0\.5"):
         groups(["tiny-d0-cp"], None, [0.3])
+
+
+SHIPPED = "vm-epyc-2core"
+
+
+def test_the_shipped_measurement_says_what_machine_it_is_of_and_nothing_more():
+    device = load_device(catalog.find("devices/devices", SHIPPED))
+
+    assert device.sheet.title.startswith("Virtual machine, 2 cores, AMD EPYC, PyTorch eager fp32")
+    for key, figure in device.figures():
+        if key.endswith("_s") and "networks" not in key:
+            assert "virtual machine, 2 cores, AMD EPYC" in figure.source, key
+            assert figure.kind == "measured", key
+    assert {device.sheet.idle_w.kind, device.sheet.active_w.kind} == {"assumed"}
+    sides = {(point.detector, point.input_side.value) for point in device.sheet.points}
+    assert {(NETWORK, 256.0), (NETWORK, 768.0), ("small-d0-cp", 256.0)} <= sides
+
+
+def test_the_shipped_measurement_is_what_a_scenario_runs_on(world):
+    path = catalog.find("devices/devices", SHIPPED)
+    device = load_device(path)
+    measured = ladder(world, SHIPPED, f"published/{NETWORK}", [0.25, 0.5, 0.75, 1.0])
+    other = ladder(world, SHIPPED, "published/efficientdet-d2-bw", [0.25])
+
+    for width, rung in measured.items():
+        seconds = device.point(NETWORK, width, 768).time_s.value
+        assert rung.encode_ns == round(seconds * 1e9)
+    assert other[0.25].encode_ns == round(other[0.25].device_mac / device.rate)
+
+
+def test_running_on_the_shipped_measurement_encodes_as_long_as_it_was_measured(tmp_path):
+    from testbed import records, run, scenario
+
+    changes = [
+        f"clients.0.device={SHIPPED}", f"clients.0.detector=published/{NETWORK}",
+        "policies={wide: {kind: fixed, width: 1.0}}", "seeds=[1]", "duration_s=60",
+    ]  # fmt: skip
+    folder = run.run(scenario.load("quickstart", changes), tmp_path)
+    frames = records.read(folder).frames
+    device = load_device(catalog.find("devices/devices", SHIPPED))
+
+    encoded_s = (frames["encode_end_ns"] - frames["encode_start_ns"]).dropna() / 1e9
+    assert len(encoded_s) > 60
+    expected = device.point(NETWORK, 1.0, 768).time_s.value
+    assert encoded_s.mean() == pytest.approx(expected, rel=4 * device.jitter_cv / 60**0.5)

@@ -46,6 +46,7 @@ def command(monkeypatch, capsys, tmp_path):
         (["--check", "raspberry-pi-5"], "raspberry-pi-5 has no measured points"),
         (["--check", "raspbery-pi-5"], "Did you mean 'raspberry-pi-5'"),
         (["tiny-d0-cp", "--watts-like", "raspbery-pi-5"], "Did you mean 'raspberry-pi-5'"),
+        (["tiny-d0-cp", "--date", "yesterday"], "a date such as 2026-01-31, not 'yesterday'"),
         (["tiny-d0-cp", "--meter", "none.csv"], "none.csv: cannot be read"),
     ],
 )
@@ -64,6 +65,14 @@ def test_a_file_is_not_replaced_unless_asked(command, tmp_path):
     assert code == 2
     assert "tiny-d0-cp.yaml exists; --force replaces it" in err
     assert (tmp_path / "tiny-d0-cp.yaml").read_text() == "mine"
+
+
+def test_a_place_that_cannot_be_written_is_found_before_measuring(command, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    code, out, err = command("profile", "tiny-d0-cp", "--out", "file/mine.yaml")
+
+    assert (code, out) == (3, "")
+    assert "file/mine.yaml cannot be written" in err
 
 
 def test_without_torch_the_extra_that_brings_it_is_named(command, monkeypatch):
@@ -126,7 +135,7 @@ def test_a_check_that_fails_ends_with_one(command, tmp_path):
 @needs_torch
 def test_a_decoder_becomes_a_server(command, tmp_path):
     code, _, err = command(
-        "profile", "tiny-d0-cp", "--widths", "0.5", "--quick", "--part", "decoder",
+        "profile", "tiny-d0-cp", "--widths", "0.5", "--quick", "--part", "decoder", "--threads", 1,
         "--out", "servers/mine.yaml",
     )  # fmt: skip
 
