@@ -33,8 +33,9 @@ deadline_ms: 200
 server: {{profile: t4-trt-int8}}
 network:
   # Ten times the shipped trace, so that the link carries every frame.
-  uplink: {{kind: replay, trace: lte/drive-a.up, delay_ms: 25, opportunity_bytes: 15000}}
-  downlink: {{kind: constant, mbps: 20, delay_ms: 25}}
+  uplink:
+    {{kind: replay, trace: lte/drive-a.up, delay_ms: 25, opportunity_bytes: 15000, sharing: none}}
+  downlink: {{kind: constant, mbps: 20, delay_ms: 25, sharing: none}}
 clients:
   - name: camera
     count: {count}

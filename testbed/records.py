@@ -87,6 +87,20 @@ class Spans:
             yield Span(COMPONENTS[component], self.states[state], start, end, power)
 
 
+class RadioCounts(NamedTuple):
+    """How often a run asked more of a radio's figures than they say.
+
+    Args:
+        transfers: All of them.
+        out_of_range: Of these, at a rate outside the range that the power line was fitted on.
+        unannounced: Of these, begun while the radio slept.
+    """
+
+    transfers: int
+    out_of_range: int
+    unannounced: int
+
+
 @dataclass(frozen=True)
 class RunRows:
     """Everything that happened in one run of one policy on one seed.
@@ -94,16 +108,16 @@ class RunRows:
     Args:
         frames: One row per captured frame.
         energy: One row per span.
-        capacity_mbps: Per link, the mean rate it offered in each bin of the plot.
         uplink_bytes: Offered to the uplink, and refused by its queues.
+        radios: By name.
     """
 
     policy: str
     seed: int
     frames: pa.Table
     energy: pa.Table
-    capacity_mbps: dict[str, list[float]]
     uplink_bytes: tuple[int, int]
+    radios: dict[str, RadioCounts]
 
 
 @dataclass(frozen=True)
@@ -123,8 +137,8 @@ def rows_of(
     seed: int,
     end_ns: int,
     clients: Mapping[str, tuple[Sequence[FrameRecord], Spans]],
-    capacity_mbps: dict[str, list[float]],
     uplink_bytes: tuple[int, int],
+    radios: dict[str, RadioCounts],
 ) -> RunRows:
     """Turn what the clients of one run recorded into columns.
 
@@ -141,8 +155,8 @@ def rows_of(
         seed,
         pa.concat_tables(frames),
         pa.concat_tables(energy),
-        capacity_mbps,
         uplink_bytes,
+        radios,
     )
 
 

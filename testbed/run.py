@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -14,9 +14,9 @@ import testbed
 from testbed import compare, records, report
 from testbed.model import NS_PER_MS, NS_PER_S, Ladder, Rung
 from testbed.records import RunRows
-from testbed.scenario import Scenario, dump
+from testbed.scenario import Scenario, dump, figures
 from testbed.simulate import simulate
-from testbed.simulate.run import PLOT_BIN_NS, client_names
+from testbed.simulate.run import PLOT_BIN_NS, client_names, offered_mbps
 
 Progress = Callable[[int, int], None]
 """Called with the number of (policy, seed) pairs done and their total."""
@@ -94,17 +94,11 @@ def _provenance(scenario: Scenario, rows: Sequence[RunRows]) -> dict[str, Any]:
     """Return where every figure of a run comes from."""
     spec = scenario.spec
     names = list(client_names(scenario))
-    profiles: dict[str, Any] = {f"server {scenario.server.name}": scenario.server}
-    for group in scenario.clients:
-        profiles[f"device {group.device.name}"] = group.device
-        profiles[f"radio {group.radio.name}"] = group.radio
-    first = next(iter(spec.policies))
     capacity: dict[str, Any] = {}
-    for run in rows:
-        if run.policy == first:  # the channel is the same for every policy
-            for link, mbps in run.capacity_mbps.items():
-                entry = capacity.setdefault(link, {"bin_s": PLOT_BIN_NS / NS_PER_S, "seed": {}})
-                entry["seed"][str(run.seed)] = [round(value, 4) for value in mbps]
+    for seed in spec.seeds:
+        for link, mbps in offered_mbps(scenario, seed).items():
+            entry = capacity.setdefault(link, {"bin_s": PLOT_BIN_NS / NS_PER_S, "seed": {}})
+            entry["seed"][str(seed)] = [round(value, 4) for value in mbps]
     return {
         "schema": records.SCHEMA,
         "engine": "simulate",
@@ -118,14 +112,14 @@ def _provenance(scenario: Scenario, rows: Sequence[RunRows]) -> dict[str, Any]:
         },
         "figures": [
             {
-                "profile": profile,
-                "key": key,
-                "value": figure.value,
-                "kind": figure.kind,
-                "source": figure.source,
+                "profile": entry.profile,
+                "key": entry.key,
+                "value": entry.figure.value,
+                "kind": entry.figure.kind,
+                "source": entry.figure.source,
+                "used": entry.used,
             }
-            for profile, sheet in profiles.items()
-            for key, figure in sheet.figures()
+            for entry in figures.entries(scenario)
         ],
         "ladders": {
             name: [
@@ -145,8 +139,25 @@ def _provenance(scenario: Scenario, rows: Sequence[RunRows]) -> dict[str, Any]:
             for name, group in names
         },
         "capacity_mbps": capacity,
-        "warnings": list(scenario.warnings),
+        "warnings": [*scenario.warnings, *_radio_warnings(rows)],
     }
+
+
+def _radio_warnings(rows: Sequence[RunRows]) -> Iterator[str]:
+    """Yield a sentence for each radio of which the runs asked more than its figures say."""
+    for radio in dict.fromkeys(name for run in rows for name in run.radios):
+        counts = [run.radios[radio] for run in rows if radio in run.radios]
+        transfers, beyond, unannounced = map(sum, zip(*counts, strict=True))
+        if beyond:
+            yield (
+                f"radio {radio}: {beyond} of {transfers} transfers ({100 * beyond / transfers:.1f} %) "
+                "were at a rate outside the range its power was fitted on; it is cut off at the cap"
+            )
+        if unannounced:
+            yield (
+                f"radio {radio}: {unannounced} of {transfers} transfers began while the radio "
+                "slept, without the delay and the energy of waking up"
+            )
 
 
 def _dominator(ladder: Ladder, rung: Rung) -> str | None:

@@ -204,3 +204,13 @@ def test_hooks_run_what_lint_runs_and_download_nothing():
     for tool in ("ruff check", "ruff format --check", "mypy", "lint-imports"):
         assert f"entry: .venv/bin/{tool}" in hooks
         assert f"$(BIN)/{tool}" in MAKEFILE
+
+
+def test_the_first_scenario_of_the_readme_is_right():
+    from testbed.scenario import load_text
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    scenario = load_text(text.split("```yaml\n")[1].split("```")[0])
+
+    assert list(scenario.spec.policies) == ["narrow", "wide", "adaptive"]

@@ -15,6 +15,8 @@ CHECK_EXAMPLES = """
   testbed check scenarios/*.yaml
 
   testbed check mine.yaml --set network.uplink.trace=measured.up
+
+  testbed check mine.yaml --strict
 """
 
 SCHEMA_EXAMPLES = """
@@ -41,6 +43,9 @@ def check(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a key of each scenario."),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse figures of the profiles that are assumed.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> None:
     """Check scenarios and every file they name, without running anything.
@@ -49,12 +54,15 @@ def check(
     """
     from testbed.errors import InputErrors, Problem
     from testbed.scenario import load
+    from testbed.scenario.figures import refuse_assumed
 
     problems: list[Problem] = []
     found: list[dict[str, Any]] = []
     for file in files:
         try:
             scenario = load(file, overrides or [])
+            if strict:
+                refuse_assumed(scenario)
         except InputErrors as error:
             problems += error.problems
             wrong = [

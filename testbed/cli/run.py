@@ -36,6 +36,9 @@ def run(
     workers: Annotated[
         int, typer.Option(min=1, help="Processes to use; the result is the same for any number.")
     ] = 1,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse figures of the profiles that are assumed.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Run a scenario: every policy on every seed, one table, one report.
@@ -46,14 +49,18 @@ def run(
     from testbed.cli.terminal import progress_bar
     from testbed.run import run as run_scenario
     from testbed.scenario import load
+    from testbed.scenario.figures import refuse_assumed
 
     loaded = load(scenario, overrides or [])
+    if strict:
+        refuse_assumed(loaded)
     with progress_bar(f"simulating {loaded.spec.name}") as progress:
         folder = run_scenario(loaded, out, workers=workers, progress=progress)
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     if as_json:
         typer.echo(json.dumps({"folder": str(folder), **summary}, indent=1, ensure_ascii=False))
     else:
-        print_run(folder, summary, loaded.warnings)
+        provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+        print_run(folder, summary, provenance["warnings"])
     if not all(claim["holds"] for claim in summary["claims"]):
         raise typer.Exit(1)

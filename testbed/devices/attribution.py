@@ -16,7 +16,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
-from testbed.devices.radio import CONNECTED, IDLE, Radio, Transfer
+from testbed.devices.on_air import Transfer
+from testbed.devices.radio import CONNECTED, IDLE, Radio
 from testbed.model import NS_PER_S
 
 Convention = Literal["marginal", "proportional"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,6 +132,20 @@ def read_sheet(sheet: type[S], path: Path) -> tuple[S, str]:
     if reader.problems:
         raise InputErrors(reader.problems)
     return cast("S", found), hashlib.sha256(raw).hexdigest()
+
+
+def line_of(path: Path, key: str) -> int | None:
+    """Return the line of a key path, such as `tail[2].power_w`, in a file; None where it is hidden.
+
+    Raise `InputErrors` if the file cannot be parsed.
+    """
+    node = _Reader(str(path)).parse(path.read_bytes())
+    line = None
+    for name, place in re.findall(r"([^.\[\]]+)|\[(\d+)\]", key):
+        step: Any = name or int(place)
+        line = _line(node, step) if name else _item(node, step)
+        node = node[step]
+    return line
 
 
 class _Reader:

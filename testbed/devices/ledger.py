@@ -60,19 +60,29 @@ class Ledger:
         self._booked_j += (power_w - self.waiting_w) * (end_ns - start_ns) / NS_PER_S
         return power_w * (end_ns - start_ns) / NS_PER_S
 
-    def stop(self, now_ns: int) -> None:
-        """Switch everything off at `now_ns`, as an empty battery does."""
+    def stop(self, now_ns: int) -> float:
+        """Switch everything off at `now_ns`, as an empty battery does.
+
+        Return the joules of encodings that were booked beyond that and are not drawn.
+        """
         self._off_ns = now_ns
+        return self._ahead_j(now_ns, 0.0)
+
+    def _ahead_j(self, now_ns: int, base_w: float) -> float:
+        """Return what encodings draw above `base_w` after `now_ns`."""
+        ahead_j = 0.0
+        for start, end, power_w in reversed(self._busy):
+            if end <= now_ns:
+                break
+            ahead_j += (power_w - base_w) * (end - max(start, now_ns)) / NS_PER_S
+        return ahead_j
 
     def joules_by(self, now_ns: int) -> float:
-        """Return what the client has drawn up to `now_ns`, not before the last encoding began.
+        """Return what the client has drawn up to `now_ns`.
 
         Settles the radio up to there: exact, unless the radio holds a transfer of unknown end.
         """
-        ahead_j = 0.0
-        if self._busy:
-            _, end, power_w = self._busy[-1]
-            ahead_j = (power_w - self.waiting_w) * max(0, end - now_ns) / NS_PER_S
+        ahead_j = self._ahead_j(now_ns, self.waiting_w)
         radio_j = self.radio.joules_by(now_ns) if self.radio else 0.0
         steady_j = (self.idle_w + self.waiting_w) * now_ns / NS_PER_S
         return steady_j + self._booked_j - ahead_j + radio_j
@@ -100,8 +110,8 @@ class Ledger:
 
     def _compute_rows(self, on_ns: int) -> Rows:
         """Return the encodings and what lies between them, some of it of no length."""
-        begins, ends, powers = zip(*self._busy, strict=True) if self._busy else ((), (), ())
-        count = len(self._busy)
+        busy = np.array(self._busy, [("start", "i8"), ("end", "i8"), ("power_w", "f8")])
+        count = len(busy)
         rest = WAITING if self.waiting_w else OFF
         rows = _rows(
             np.zeros(2 * count + 1),
@@ -110,10 +120,10 @@ class Ledger:
             np.full(2 * count + 1, self.waiting_w),
         )
         start, end, state, power_w = rows
-        start[1::2], end[1::2] = begins, ends
-        start[2::2], end[0:-1:2] = ends, begins
+        start[1::2], end[1::2] = busy["start"], busy["end"]
+        start[2::2], end[0:-1:2] = busy["end"], busy["start"]
         end[-1] = max(on_ns, start[-1])
-        state[1::2], power_w[1::2] = STATES.index(BUSY), powers
+        state[1::2], power_w[1::2] = STATES.index(BUSY), busy["power_w"]
         return rows
 
 

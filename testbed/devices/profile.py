@@ -6,6 +6,7 @@ and answers in the units of the engines: nanoseconds, joules, watts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -114,15 +115,13 @@ class DeviceProfile:
                 return replace(self, sheet=sheet)
         raise UnknownName(f"mode of {self.name}", mode, self.modes)
 
-    def encode_ns(
-        self, mac: int, *, detector: str = "", width: float = 0.0, side: int | None = None
-    ) -> int:
+    def encode_ns(self, mac: int, *, detector: str = "", width: float = 0.0) -> int:
         """Return the mean time of an encoding.
 
-        The measured time where the file has one for this detector, width and side of the picture,
-        else `mac` multiply-accumulates over the effective rate.
+        The measured time where the file has one for this detector and width, else `mac`
+        multiply-accumulates over the effective rate.
         """
-        point = self.point(detector, width, side)
+        point = self.point(detector, width)
         return whole_ns(point.time_s.value if point else mac / (self.rate * 1e9))
 
     def encode_range_ns(self, mac: int) -> tuple[int, int]:
@@ -130,23 +129,17 @@ class DeviceProfile:
         slow, fast = self.spread
         return whole_ns(mac / (fast * 1e9)), whole_ns(mac / (slow * 1e9))
 
-    def encode_j(
-        self, mac: int, *, detector: str = "", width: float = 0.0, side: int | None = None
-    ) -> float:
+    def encode_j(self, mac: int, *, detector: str = "", width: float = 0.0) -> float:
         """Return the mean energy of an encoding above idle."""
-        point = self.point(detector, width, side)
+        point = self.point(detector, width)
         active = point.active_w if point and point.active_w else self.sheet.active_w
-        duration_ns = self.encode_ns(mac, detector=detector, width=width, side=side)
+        duration_ns = self.encode_ns(mac, detector=detector, width=width)
         return (active.value - self.idle_w) * duration_ns / NS_PER_S
 
-    def point(self, detector: str, width: float, side: int | None = None) -> PointSheet | None:
-        """Return what was measured of a detector's encoder at a width, None if nothing was.
-
-        `side` is that of the picture; a point that does not say its own holds for every one.
-        """
+    def point(self, detector: str, width: float) -> PointSheet | None:
+        """Return what was measured of a detector's encoder at a width, None if nothing was."""
         for point in self.sheet.points:
-            same_side = side is None or point.input_side is None or point.input_side.value == side
-            if point.detector == detector and point.width.value == width and same_side:
+            if point.detector == detector and point.width.value == width:
                 return point
         return None
 
@@ -160,7 +153,9 @@ class ServerProfile:
     """What runs the decoder: `max(floor, batch · MAC / rate)`.
 
     Maximum and not sum, because launching one kernel overlaps with running another: a sum misfits
-    an eager T4 at a batch of 16 by 70 %, the maximum by 11 %.
+    an eager T4 at a batch of 16 by 70 %, the maximum by 11 %. A measured time goes before that, for
+    a batch of one; a larger batch takes what the rate says, but no less than the longest of its
+    members alone and no more than all of them one by one.
     """
 
     name: str
@@ -183,13 +178,26 @@ class ServerProfile:
         known = self.sheet.jitter_cv
         return known.value if known else 0.0
 
-    def decode_ns(self, mac: int, batch: int = 1) -> int:
-        """Return the mean time of a batch of `batch` inputs of `mac` multiply-accumulates each."""
-        return whole_ns(max(self.floor_s, batch * mac / (self.rate * 1e9)))
+    def decode_ns(self, mac: int, batch: int = 1, *, detector: str = "", width: float = 0.0) -> int:
+        """Return the mean time of a batch of `batch` inputs of `mac` multiply-accumulates each.
+
+        Of one input, the measured time where the file has one for this detector and width.
+        """
+        by_rate_ns = whole_ns(max(self.floor_s, batch * mac / (self.rate * 1e9)))
+        for point in self.sheet.points:
+            if point.detector == detector and point.width.value == width:
+                alone_ns = whole_ns(point.time_s.value)
+                return bounded_ns(by_rate_ns, [alone_ns] * batch)
+        return by_rate_ns
 
     def figures(self) -> list[tuple[str, Figure[Any]]]:
         """Return every figure with its key path."""
         return list(walk(self.sheet))
+
+
+def bounded_ns(batch_ns: int, alone_ns: Sequence[int]) -> int:
+    """Return the time of a batch, held between the longest of its members alone and their sum."""
+    return max(max(alone_ns), min(sum(alone_ns), batch_ns))
 
 
 @dataclass(frozen=True)

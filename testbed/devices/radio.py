@@ -15,10 +15,11 @@ from bisect import insort
 from heapq import heappop, heappush
 
 import numpy as np
-from numpy.typing import NDArray
 
+from testbed.devices.on_air import Rows, Transfer, power_of
 from testbed.devices.profile import RadioProfile, whole_ns
 from testbed.devices.radio_units import Line, Phase, PowerLine, phases_of
+from testbed.devices.settled import Block, Settled, Span
 from testbed.model import NS_PER_S
 
 IDLE = "idle"
@@ -27,17 +28,8 @@ SWITCH = "switch"
 RESUME = "resume"
 CONNECTED = "connected"
 
-Span = tuple[int, int, str, float]
-"""start_ns, end_ns, state, power_w"""
-
-Block = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8], NDArray[np.float64]]
-"""The same as columns; a state is its place in `Radio.states`."""
-
 BLOCK_FROM = 64
 """From how many transfers on it pays to settle them all at once with numpy."""
-
-Transfer = tuple[int, int, float, float, float]
-"""start_ns, end_ns, alpha · rate in W, beta in W of the dearer direction in use, cap in W"""
 
 
 class Radio:
@@ -57,42 +49,15 @@ class Radio:
         unannounced: Transfers that began while the radio slept, because nobody called `wake`.
     """
 
-    __slots__ = (
-        "_active",
-        "_amid",
-        "_background",
-        "_blocks",
-        "_down",
-        "_held",
-        "_idle_w",
-        "_last_end",
-        "_later",
-        "_now",
-        "_page_ns",
-        "_pending",
-        "_phases",
-        "_promoting",
-        "_promotion",
-        "_reach",
-        "_recent",
-        "_resumes",
-        "_steps",
-        "_switch",
-        "_tail_ns",
-        "_up",
-        "_watt_ns",
-        "out_of_range",
-        "profile",
-        "states",
-        "transfers",
-        "unannounced",
-    )
+    __slots__ = """
+        _active _alert_ns _amid _background _down _held _idle_w _last_end _later _now _page_ns
+        _pending _phases _promoting _promotion _reach _recent _resumes _settled _steps _switch
+        _tail_ns _up _watt_ns out_of_range profile states transfers unannounced
+    """.split()
 
     def __init__(self, profile: RadioProfile) -> None:
         sheet = profile.sheet
         self.profile = profile
-        self._blocks: list[Block] = []  # settled spans, in order
-        self._recent: list[Span] = []  # settled after those
         self.transfers: list[Transfer] = []
         self.out_of_range = 0
         self.unannounced = 0
@@ -109,8 +74,12 @@ class Radio:
         self._steps = [(phase.end_ns, phase.state, phase.power_w) for phase in self._phases]
         tail = dict.fromkeys(phase.state for phase in self._phases)
         self.states = (CONNECTED, *tail, IDLE, PROMOTION, SWITCH, RESUME)
-        self._resumes = any(phase.resume_ns for phase in self._phases)
+        self._settled = Settled(self.states)
+        self._recent = self._settled.recent
+        asleep = [phase.begin_ns for phase in self._phases if phase.cycle_ns or phase.resume_ns]
         self._tail_ns = profile.tail_ns
+        self._alert_ns = min(asleep, default=self._tail_ns)  # it listens for so long in any case
+        self._resumes = any(phase.resume_ns for phase in self._phases)
         self._now = 0
         self._reach = -self._tail_ns - 1  # when the last activity before `_now` ended: never
         self._watt_ns = 0.0
@@ -133,37 +102,11 @@ class Radio:
     @property
     def spans(self) -> list[Span]:
         """Settled spans, in order, without gap or overlap, from 0 to the last `advance`."""
-        start, end, state, power = self.columns()
-        names = [self.states[code] for code in state.tolist()]
-        return list(zip(start.tolist(), end.tolist(), names, power.tolist(), strict=True))
+        return self._settled.spans()
 
     def columns(self) -> Block:
-        """Return the settled spans as columns."""
-        self._pack()
-        if not self._blocks:
-            empty = np.empty(0, np.int64)
-            return empty, empty, empty.astype(np.int8), empty.astype(np.float64)
-        if len(self._blocks) > 1:
-            start, end, state, power = (
-                np.concatenate(parts) for parts in zip(*self._blocks, strict=True)
-            )
-            self._blocks = [(start, end, state, power)]
-        return self._blocks[0]
-
-    def _pack(self) -> None:
-        """Turn the recent spans into a block."""
-        if self._recent:
-            start, end, state, power = zip(*self._recent, strict=True)
-            code = {name: place for place, name in enumerate(self.states)}
-            self._blocks.append(
-                (
-                    np.array(start, np.int64),
-                    np.array(end, np.int64),
-                    np.array([code[name] for name in state], np.int8),
-                    np.array(power, np.float64),
-                )
-            )
-            self._recent = []
+        """Return the settled spans as columns; a state is its place in `states`."""
+        return self._settled.columns()
 
     @property
     def joules(self) -> float:
@@ -179,37 +122,47 @@ class Radio:
         begun, ready = self._promoting
         if begun <= now_ns < ready:
             return ready
+        if begun > now_ns:  # something was to wake it later; it need not wait for that now
+            self._background = [span for span in self._background if span[0] <= now_ns]
+            self._promoting = (0, 0)
         since = self._since_activity(now_ns)
         if since >= self._tail_ns:
-            if begun > now_ns:  # a page was to wake it later; it need not wait for that now
-                self._background = [span for span in self._background if span[0] <= now_ns]
             return self._promote(now_ns)
         if self._resumes and since > 0 and self._phase_at(since).resume_ns:
             ready = now_ns + self._phase_at(since).resume_ns
             return self._pass(now_ns, ready, RESUME, self._promotion[1])
         return now_ns
 
-    def hear(self, now_ns: int) -> int:
-        """Return from when data that waits for the device at `now_ns` can begin to reach it.
+    def hear(self, at_ns: int) -> int:
+        """Return from when data that waits for the device from `at_ns` on can begin to reach it.
 
         At once while connected, at the next on-duration in DRX, and when idle at the next page
-        and after the promotion. Calls come in order of time, as for `wake`.
+        and after the promotion. `at_ns` may lie ahead of the present, by the time that the data
+        takes to where the radio is heard, but not before the last `advance`.
         """
-        if now_ns < self._promoting[1]:
+        if at_ns < self._promoting[1]:
             return self._promoting[1]
-        since = self._since_activity(now_ns)
+        last_end = self._last_end
+        for start, end in self._later:
+            if start <= at_ns and end > last_end:
+                last_end = end
+        since = at_ns - last_end
+        if since < self._alert_ns or since <= 0 < self._tail_ns:
+            return at_ns
+        if self._held and self._held[0] <= at_ns:
+            return at_ns
         if since >= self._tail_ns:
-            return self._promote(now_ns + (-now_ns % self._page_ns if self._page_ns else 0))
-        if since <= 0:
-            return now_ns
+            return self._promote(at_ns + (-at_ns % self._page_ns if self._page_ns else 0))
         phase = self._phase_at(since)
         if phase.cycle_ns:
             into = (since - phase.begin_ns) % phase.cycle_ns
             if into < phase.on_ns:
-                return now_ns
+                return at_ns
             wait = min(phase.cycle_ns - into, phase.end_ns - since)
-            return now_ns + wait if since + wait < self._tail_ns else self.hear(now_ns + wait)
-        return self.wake(now_ns) if phase.resume_ns else now_ns
+            return at_ns + wait if since + wait < self._tail_ns else self.hear(at_ns + wait)
+        if phase.resume_ns:
+            return self._pass(at_ns, at_ns + phase.resume_ns, RESUME, self._promotion[1])
+        return at_ns
 
     def use(self, start_ns: int, end_ns: int, up_bytes: int = 0, down_bytes: int = 0) -> float:
         """Book a transfer that is on the air from `start_ns` to `end_ns`; return its joules.
@@ -293,7 +246,7 @@ class Radio:
         # A state that two calls settle piecewise is one span all the same.
         amid = self._amid and not (pending and pending[0][0] == now)
         seam = len(recent) if amid and recent else None
-        rows = _Rows(pending) if count >= BLOCK_FROM else None
+        rows = Rows(pending) if count >= BLOCK_FROM else None
         while now < to_ns or (taken < count and pending[taken][0] < to_ns):
             if seam is not None and len(recent) > seam:
                 _join(recent, seam)
@@ -312,7 +265,6 @@ class Radio:
                     self.unannounced += 1
                 if rows and seam is None and (many := self._apart(rows, taken - 1, to_ns)):
                     self._settle(rows, taken - 1, many)
-                    recent = self._recent
                     taken += many - 1
                     now = self._reach
                     self._amid = False
@@ -341,7 +293,7 @@ class Radio:
         if seam is not None and len(recent) > seam:
             _join(recent, seam)
 
-    def _apart(self, rows: _Rows, first: int, to_ns: int) -> int:
+    def _apart(self, rows: Rows, first: int, to_ns: int) -> int:
         """Count the transfers from `first` on between which nothing happens but timers running out.
 
         All begin before the next promotion to be settled, and end by `to_ns`, as do those that
@@ -355,7 +307,7 @@ class Radio:
             last = int(rows.head[last])
         return last - first if last - first >= BLOCK_FROM else 0
 
-    def _settle(self, rows: _Rows, first: int, count: int) -> None:
+    def _settle(self, rows: Rows, first: int, count: int) -> None:
         """Settle transfers, and the timers that run out between them, all at once.
 
         A row per stretch on the air: its own span, the phases of the tail, idle; each cut where
@@ -378,8 +330,7 @@ class Radio:
         power[:, 0] = power_w
         kept = stops > starts
         block = (starts[kept], stops[kept], state.ravel()[kept], power.ravel()[kept])
-        self._pack()
-        self._blocks.append(block)
+        self._settled.add(block)
         if len(block[0]):
             self._watt_ns += float(np.add.accumulate(block[3] * (block[1] - block[0]))[-1])
         self._reach = int(end[-1])
@@ -476,76 +427,3 @@ def _join(spans: list[Span], place: int) -> None:
     """Make one span of the one at `place` and the one before it if their states are the same."""
     if spans[place - 1][2:] == spans[place][2:]:
         spans[place - 1 : place + 1] = [(spans[place - 1][0], *spans[place][1:])]
-
-
-class _Rows:
-    """Transfers in order, as columns.
-
-    Attributes:
-        reach: The latest end of a transfer and those before it.
-        head: The first of the transfers that one is chained to by overlaps, often itself.
-    """
-
-    __slots__ = ("_transfers", "end", "head", "power_w", "reach", "start")
-
-    def __init__(self, transfers: list[Transfer]) -> None:
-        start, end, rate_w, beta_w, cap_w = zip(*transfers, strict=True)
-        self._transfers = transfers
-        self.start = np.array(start, np.int64)
-        self.end = np.array(end, np.int64)
-        self.power_w = np.minimum(np.array(rate_w) + np.array(beta_w), np.array(cap_w))
-        self.reach = np.maximum.accumulate(self.end)
-        places = np.arange(len(transfers))
-        apart = np.append(True, self.start[1:] >= self.reach[:-1])
-        self.head = np.maximum.accumulate(np.where(apart, places, 0))
-
-    def stretches(self, first: int, last: int) -> tuple[NDArray[np.int64], ...]:
-        """Return start, end and power of every stretch in which the same transfers are on the air.
-
-        From the transfers `first` to `last`, the end not included, which overlap no others.
-        """
-        heads, counts = np.unique(self.head[first:last], return_counts=True)
-        alone = heads[counts == 1]
-        parts = [
-            _stretches(self._transfers[head : head + count])
-            for head, count in zip(heads[counts > 1], counts[counts > 1], strict=True)
-        ]
-        shared = [stretch for part in parts for stretch in part]
-        begins, ends, powers = zip(*shared, strict=True) if shared else ((), (), ())
-        start = np.append(self.start[alone], np.array(begins, np.int64))
-        end = np.append(self.end[alone], np.array(ends, np.int64))
-        power_w = np.append(self.power_w[alone], np.array(powers, np.float64))
-        order = np.lexsort((end, start))
-        return start[order], end[order], power_w[order]
-
-
-def _stretches(transfers: list[Transfer]) -> list[tuple[int, int, float]]:
-    """Cut transfers that overlap, in order of their start, wherever one begins or ends."""
-    found: list[tuple[int, int, float]] = []
-    active: list[Transfer] = []
-    taken, count, now = 0, len(transfers), transfers[0][0]
-    while active or taken < count:
-        while taken < count and transfers[taken][0] <= now:
-            active.append(transfers[taken])
-            taken += 1
-        edge = min([transfer[1] for transfer in active])
-        if taken < count and transfers[taken][0] < edge:
-            edge = transfers[taken][0]
-        if edge > now:
-            found.append((now, edge, power_of(active)))
-        active = [transfer for transfer in active if transfer[1] > edge]
-        now = edge
-    return found
-
-
-def power_of(transfers: list[Transfer]) -> float:
-    """Power of transfers that share the air: their rate terms, the largest base, one cap."""
-    rate_w = base_w = most_w = 0.0
-    for _, _, its_rate_w, beta_w, cap_w in transfers:
-        rate_w += its_rate_w
-        if beta_w > base_w:
-            base_w = beta_w
-        if cap_w > most_w:
-            most_w = cap_w
-    power_w = rate_w + base_w
-    return power_w if power_w < most_w else most_w

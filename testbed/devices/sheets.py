@@ -43,9 +43,8 @@ class NetworkSheet(Sheet):
 class PointSheet(Sheet):
     """Measured time of one part of a detector at one width; it goes before MAC over rate.
 
-    `time_s` is the mean. Without `input_side` it holds for every size of picture. `switch_s` is
-    what the first run after another width takes longer than the next, `peak_memory_mb` what a run
-    needs beside the weights.
+    `time_s` is the mean. `switch_s` is what the first run after another width takes longer than the
+    next, `peak_memory_mb` what a run needs beside the weights.
     """
 
     detector: str = text()

@@ -147,10 +147,12 @@ class Opportunities:
         self._period_ns = int(trace.period_ns)
         self._bytes = opportunity_bytes
         self._start_ns = start_ns % self._period_ns
-        # Where the stamps of each 2^shift ns begin: a bisection among some eight, not among all.
-        self._shift = max(0, (self._period_ns // max(1, self._count // 8)).bit_length() - 1)
+        # Where the stamps of each 2^shift ns begin: a bisection among some dozens, not among all,
+        # at an eighth of a byte per stamp.
+        self._shift = max(0, (self._period_ns // max(1, self._count // 32)).bit_length() - 1)
         edges = np.arange((self._period_ns >> self._shift) + 2, dtype=np.int64) << self._shift
-        self._first = np.searchsorted(trace.stamps_ns, edges, "left").tolist()
+        first = np.searchsorted(trace.stamps_ns, edges, "left").astype(np.uint32)
+        self._first = array("I", first.tobytes())
         self._base = self._passed(self._start_ns)
 
     def _passed(self, within: int) -> int:

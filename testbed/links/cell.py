@@ -1,33 +1,22 @@
-"""A cell: one capacity curve shared by several clients at once.
+"""A cell: a capacity shared by several clients at once.
 
-Processor sharing: the clients that have something to send share what is offered equally, at every
-instant. Within a client first in, first out. Shares change when a client falls idle or wakes up,
-and only then is anything recomputed.
-
-The classic device is virtual time, the amount every busy client has received so far: with n busy
-clients it grows by du/n while the curve offers du, and a payload that becomes the head of its
-queue at V leaves at V + its size (Parekh and Gallager, "A generalized processor sharing approach
-to flow control in integrated services networks", IEEE/ACM ToN 1993). It is kept as a whole number
-of 2⁻³² units and rounded so that the sum of the shares never exceeds what was offered.
+Who gets how much changes when a client falls idle or wakes up, and only then is anything
+recomputed. Within a client first in, first out. This module has what all disciplines share, and
+processor sharing; round robin and proportional fair are next door.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from testbed.links.capacity import Capacity
 
+MILLION = 1_000_000
 _SCALE = 1 << 32
-
-
-@dataclass(slots=True)
-class _Payload:
-    size_bytes: int
-    token: object
-    start_ns: int = 0
-    leaves_at: int = 0  # virtual time
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +29,32 @@ class Departure:
     sent_ns: int
 
 
-class SharedCell:
-    """Processor sharing between clients over one capacity curve.
+@dataclass(slots=True)
+class _Payload:
+    size_bytes: int
+    token: Any
+    start_ns: int = 0
+
+
+class SharedCell(ABC):
+    """Several queues, one for each client, that share what a cell offers.
 
     The owner calls `join` when a payload arrives, asks `next_ns` when the next one will leave, and
     calls `depart` then. Every `join` may change the answer.
 
     Args:
-        capacity: What the cell offers to all together.
         queue_bytes: Drop-tail limit on what waits for each client; None for unlimited queues.
     """
 
-    def __init__(self, capacity: Capacity, queue_bytes: int | None = None) -> None:
-        self.capacity = capacity
+    def __init__(self, queue_bytes: int | None = None) -> None:
         self.queue_bytes = queue_bytes
         self.offered_bytes = 0
         self.dropped_bytes = 0
         self.departed_bytes = 0
         self._queues: dict[str, deque[_Payload]] = {}
-        self._heads: dict[str, _Payload] = {}  # of the busy clients
         self._left: deque[Departure] = deque()  # not yet reported by `depart`
-        self._virtual = 0
-        self._units = 0  # of the curve, accounted for in `_virtual`
 
-    def join(self, now_ns: int, client: str, size_bytes: int, token: object = None) -> bool:
+    def join(self, now_ns: int, client: str, size_bytes: int, token: Any = None) -> bool:
         """Queue a payload. Return False if the client's queue has no room for it."""
         self.offered_bytes += size_bytes
         limit = self.queue_bytes
@@ -74,16 +65,16 @@ class SharedCell:
         queue = self._queues.setdefault(client, deque())
         queue.append(_Payload(size_bytes, token))
         if len(queue) == 1:
-            self._promote(now_ns, client)
+            queue[0].start_ns = now_ns
+            self._begin(now_ns, client, size_bytes)
         return True
 
     def next_ns(self) -> int | None:
         """Return when the next payload leaves if nothing else arrives; None if all is quiet."""
         if self._left:
             return self._left[0].sent_ns
-        if not self._heads:
-            return None
-        return self.capacity.when(self._units_at(self._earliest()[1].leaves_at))
+        upcoming = self._upcoming()
+        return None if upcoming is None else upcoming[1]
 
     def depart(self, now_ns: int) -> Departure:
         """Return the payload that leaves at `now_ns`, which must be what `next_ns` returned."""
@@ -100,39 +91,107 @@ class SharedCell:
         if not queue:
             return 0
         waiting = sum(payload.size_bytes for payload in queue) - queue[0].size_bytes
-        left = queue[0].leaves_at - self._virtual
-        return waiting - (-left // (_SCALE * self.capacity.units_per_byte))
+        return waiting + self._head_bytes(client)
 
     def _serve_until(self, now_ns: int) -> None:
         """Share out everything offered until now, departures on the way included."""
-        units = self.capacity.offered(now_ns)
-        while self._heads:
-            client, head = self._earliest()
-            end = self._units_at(head.leaves_at)
-            if end > units:
-                self._virtual += (units - self._units) * _SCALE // len(self._heads)
-                break
-            self._virtual, self._units = head.leaves_at, end
-            sent_ns = self.capacity.when(end)
-            self._left.append(Departure(client, head.token, head.start_ns, sent_ns))
-            self.departed_bytes += head.size_bytes
+        while (upcoming := self._upcoming()) is not None and upcoming[1] <= now_ns:
+            client, sent_ns = upcoming
+            self._finish(sent_ns, client)
             queue = self._queues[client]
-            queue.popleft()
-            del self._heads[client]
+            payload = queue.popleft()
+            self.departed_bytes += payload.size_bytes
+            self._left.append(Departure(client, payload.token, payload.start_ns, sent_ns))
             if queue:
-                self._promote(sent_ns, client)
-        self._units = max(self._units, units)
+                queue[0].start_ns = sent_ns
+                self._begin(sent_ns, client, queue[0].size_bytes)
+        self._serve(now_ns)
 
-    def _promote(self, now_ns: int, client: str) -> None:
-        head = self._queues[client][0]
-        head.start_ns = now_ns
-        head.leaves_at = self._virtual + head.size_bytes * self.capacity.units_per_byte * _SCALE
-        self._heads[client] = head
+    @abstractmethod
+    def _begin(self, now_ns: int, client: str, size_bytes: int) -> None:
+        """Start serving the head of a client's queue."""
 
-    def _earliest(self) -> tuple[str, _Payload]:
+    @abstractmethod
+    def _upcoming(self) -> tuple[str, int] | None:
+        """Return whose head leaves next, and when, if nothing else arrives."""
+
+    @abstractmethod
+    def _finish(self, now_ns: int, client: str) -> None:
+        """Serve until the head of a client, the next to leave, is gone."""
+
+    @abstractmethod
+    def _serve(self, now_ns: int) -> None:
+        """Serve until now; nothing leaves before."""
+
+    @abstractmethod
+    def _head_bytes(self, client: str) -> int:
+        """Return what is left of the head of a client's queue, a part of a byte as one."""
+
+
+class ProcessorSharing(SharedCell):
+    """All that have something to send share what is offered equally, at every instant.
+
+    The classic device is virtual time, the amount every busy client has received so far: with n
+    busy clients it grows by du/n while the curve offers du, and a payload that becomes the head of
+    its queue at V leaves at V + its size (Parekh and Gallager, "A generalized processor sharing
+    approach to flow control in integrated services networks", IEEE/ACM ToN 1993). It is kept as a
+    whole number of 2⁻³² units and rounded so that the sum of the shares never exceeds what was
+    offered.
+
+    Args:
+        capacity: What the cell offers to all together.
+        queue_bytes: Drop-tail limit on what waits for each client; None for unlimited queues.
+        efficiency: Millionths of the capacity that are left when a number of clients contend.
+    """
+
+    def __init__(
+        self,
+        capacity: Capacity,
+        queue_bytes: int | None = None,
+        efficiency: Callable[[int], int] | None = None,
+    ) -> None:
+        super().__init__(queue_bytes)
+        self.capacity = capacity
+        self._efficiency = efficiency
+        self._leaves_at: dict[str, int] = {}  # virtual time, of the head of each busy client
+        self._virtual = 0
+        self._units = 0  # of the curve, accounted for in `_virtual`
+
+    def _begin(self, now_ns: int, client: str, size_bytes: int) -> None:
+        self._leaves_at[client] = self._virtual + size_bytes * self.capacity.units_per_byte * _SCALE
+
+    def _upcoming(self) -> tuple[str, int] | None:
+        if not self._leaves_at:
+            return None
         # Of several that leave together, the one that has been served the longest.
-        return min(self._heads.items(), key=lambda item: item[1].leaves_at)
+        client, virtual = min(self._leaves_at.items(), key=lambda item: item[1])
+        return client, self.capacity.when(self._units_at(virtual))
+
+    def _finish(self, now_ns: int, client: str) -> None:
+        virtual = self._leaves_at[client]
+        self._units = self._units_at(virtual)
+        self._virtual = virtual
+        del self._leaves_at[client]
+
+    def _serve(self, now_ns: int) -> None:
+        units = self.capacity.offered(now_ns)
+        if units > self._units:
+            busy = len(self._leaves_at)
+            if busy:
+                useful = (units - self._units) * _SCALE
+                if self._efficiency is not None:
+                    useful = useful * self._efficiency(busy) // MILLION
+                self._virtual += useful // busy
+            self._units = units
+
+    def _head_bytes(self, client: str) -> int:
+        left = self._leaves_at[client] - self._virtual
+        return -(-left // (_SCALE * self.capacity.units_per_byte))
 
     def _units_at(self, virtual: int) -> int:
         """Return how far along the curve virtual time reaches `virtual`."""
-        return self._units - ((self._virtual - virtual) * len(self._heads) // _SCALE)
+        busy = len(self._leaves_at)
+        ahead = (virtual - self._virtual) * busy
+        if self._efficiency is not None:
+            return self._units - (-ahead * MILLION // (_SCALE * self._efficiency(busy)))
+        return self._units - (-ahead // _SCALE)

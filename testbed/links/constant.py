@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from pydantic import Field
 
-from testbed.links.capacity import Capacity, ConstantRate
+from testbed.links.capacity import ConstantRate
+from testbed.links.link import Link, Medium
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
-class Constant:
+class Constant(Link):
     """A link of constant rate."""
 
     mbps: Annotated[float, Field(gt=0, le=1e6, description="Rate, Mbit/s (10⁶ bit/s).")]
 
-    def capacity(self, rng: np.random.Generator) -> Capacity:
+    def medium(self, rng: np.random.Generator) -> Medium:
         """Return the capacity curve; nothing about it is random."""
-        return ConstantRate(round(self.mbps * 1e6))
+        return Medium(ConstantRate(round(self.mbps * 1e6)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from testbed.model import LinkModel
 
@@ -19,8 +19,7 @@ class Loss(StrEnum):
     SUPERSEDED = "superseded"  # given up for a newer one
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """How a payload fared.
 
     Args:
@@ -103,7 +102,8 @@ class IdealConnection:
     ) -> None:
         """Compute at once how the payload fares."""
         link = self._link
-        start_ns = max(now_ns, link.free_ns)
+        free_ns = link.free_ns
+        start_ns = now_ns if now_ns > free_ns else free_ns
         sent_ns = link.send(now_ns, payload_bytes)
         if sent_ns is None:
             done(Delivery(now_ns, now_ns, 0, None, Loss.QUEUE))

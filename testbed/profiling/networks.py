@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from testbed.detectors.configurations import CONFIGURATIONS, find
+from testbed.detectors import published
+from testbed.detectors.configurations import find
 from testbed.errors import EnvironmentLacks, TestbedError
 from testbed.profiling.measure import Task
 
@@ -37,9 +38,21 @@ class Subject:
 
 
 def config_name(name: str) -> str:
-    """Return the name of the network; a published table's is that of its network."""
-    plain = name.removeprefix("published/")
-    return plain if plain in CONFIGURATIONS else find(name).name
+    """Return the name of the network that a user or a point of a file names."""
+    plain = name.removeprefix(published.PREFIX).partition("@")[0]
+    return find(plain).name
+
+
+def point_name(name: str, side: int) -> str:
+    """Return what a network with pictures of that size is called in a file.
+
+    The published table where there is one of this size, because that is what a scenario names; a
+    size that is not the network's own is part of the name, lest a time be used for another size.
+    """
+    table = f"{published.PREFIX}{name}"
+    if table in published.names() and published.load(table).input_side == side:
+        return table
+    return name if find(name).side == side else f"{name}@{side}"
 
 
 def widths_of(name: str, wanted: Sequence[float] | None) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ from testbed.devices.profile import DeviceProfile
 from testbed.devices.sheets import DeviceSheet, NetworkSheet, PointSheet, ServerSheet, WeightsSheet
 from testbed.errors import EnvironmentLacks
 from testbed.profiling.environment import Environment
-from testbed.profiling.networks import PARTS, YARDSTICK, YARDSTICK_SIDE
+from testbed.profiling.networks import PARTS, YARDSTICK, YARDSTICK_SIDE, point_name
 from testbed.profiling.take import FLOOR_SIDE, Measurement, Point
 
 IDLE_W_PER_CPU = 1.0
@@ -164,7 +164,7 @@ def _points(found: Measurement, origin: Origin) -> tuple[PointSheet, ...]:
 
             sheets.append(
                 PointSheet(
-                    detector=name,
+                    detector=point_name(name, side),
                     width=Figure(point.width, "measured", source),
                     input_side=Figure(float(side), "measured", source),
                     threads=Figure(float(threads), "measured", source),

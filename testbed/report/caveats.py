@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from testbed.report.provenance import figures_used
+
 if TYPE_CHECKING:
     from testbed.records import Run
 
@@ -30,11 +32,11 @@ def _evidence(run: Run) -> Iterator[str]:
     for trace in sorted(set(_traces(run.scenario.get("network", {})))):
         if f"traces/{trace}" in run.provenance.get("files", {}):  # of the catalogue
             yield f"the trace {trace} is synthetic, like every trace that ships with the testbed"
-    kinds = [figure["kind"] for figure in run.provenance.get("figures", [])]
+    kinds = [figure["kind"] for figure in figures_used(run)]
     if "assumed" in kinds:
         yield (
-            f"{kinds.count('assumed')} of the {len(kinds)} figures in the profiles are assumed, "
-            "neither measured nor published; the provenance lists them first"
+            f"{kinds.count('assumed')} of the {len(kinds)} figures used of the profiles are "
+            "assumed, neither measured nor published; the provenance lists them first"
         )
 
 

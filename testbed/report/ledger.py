@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from testbed.devices.attribution import Convention
+from testbed.devices.battery import of_capacity
 from testbed.devices.figures import Figure
 from testbed.devices.ledger import COMPONENTS, OFF
 from testbed.devices.radio import CONNECTED, IDLE
 from testbed.devices.sheets import BatterySheet
 from testbed.errors import UnknownName
 from testbed.model import NS_PER_S
+from testbed.scenario.figures import device_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,11 +174,12 @@ def _of_frames(rows: pd.DataFrame, convention: Convention) -> np.ndarray:
 
 
 def battery_of(run: Run, group: Mapping[str, Any]) -> BatterySheet | None:
-    """Return the battery of the device that a group of clients has, None if it has none.
+    """Return the battery of a group of clients: its own, or the one its device has; None without.
 
     From the figures in the provenance, so that it is what the device's file said at the time.
     """
-    profile = f"device {PurePath(group['device']).name.removesuffix('.yaml')}"
+    name = PurePath(group["device"]).name.removesuffix(".yaml")
+    profile = device_label(name, group.get("mode"))
     figures = {
         figure["key"].removeprefix("battery."): Figure(
             figure["value"], figure["kind"], figure["source"]
@@ -184,4 +187,6 @@ def battery_of(run: Run, group: Mapping[str, Any]) -> BatterySheet | None:
         for figure in run.provenance.get("figures", [])
         if figure["profile"] == profile and figure["key"].startswith("battery.")
     }
-    return BatterySheet(**figures) if figures else None
+    sheet = BatterySheet(**figures) if figures else None
+    capacity_wh = (group.get("battery") or {}).get("capacity_wh")
+    return sheet if capacity_wh is None else of_capacity(capacity_wh, sheet)

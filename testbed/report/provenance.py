@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from testbed.records import Run
@@ -43,16 +43,21 @@ def figure_rows(run: Run) -> list[tuple[str, str, str, str, str]]:
             str(figure["kind"]),
             str(figure["source"]),
         )
-        for figure in run.provenance.get("figures", [])
+        for figure in figures_used(run)
     ]
     return sorted(rows, key=lambda row: _ORDER.index(row[3]) if row[3] in _ORDER else -1)
 
 
+def figures_used(run: Run) -> list[dict[str, Any]]:
+    """Return what the provenance says of every figure that the run depends on."""
+    return [figure for figure in run.provenance.get("figures", []) if figure.get("used", True)]
+
+
 def figure_count(run: Run) -> str:
     """Return how many figures of each kind a run used."""
-    kinds = [str(figure["kind"]) for figure in run.provenance.get("figures", [])]
+    kinds = [str(figure["kind"]) for figure in figures_used(run)]
     known = [f"{kinds.count(kind)} {kind}" for kind in _ORDER if kind in kinds]
-    return f"The {len(kinds)} figures in the profiles: {', '.join(known)}"
+    return f"The {len(kinds)} figures of the profiles that the run used: {', '.join(known)}"
 
 
 def _value(value: object) -> str:

@@ -14,6 +14,8 @@ _UNITS = {
     "_j": "J",
     "_w": "W",
     "_c": "°C",
+    "_wh": "Wh",
+    "_mb": "MB",
 }
 
 _SILENT = {"sha256"}  # stands under Provenance

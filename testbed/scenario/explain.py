@@ -162,7 +162,9 @@ def fragment_of(annotation: Any) -> dict[str, Any]:
     if fields_of(annotation) and not any(
         isinstance(item, Nested) for item in getattr(annotation, "__metadata__", ())
     ):
-        return {"type": "object", "properties": dict.fromkeys(fields_of(annotation))}
+        group = {"type": "object", "properties": dict.fromkeys(fields_of(annotation))}
+        optional = type(None) in _members(annotation)
+        return {"anyOf": [group, {"type": "null"}]} if optional else group
     schema = TypeAdapter(annotation).json_schema()
     definitions = schema.get("$defs", {})
 

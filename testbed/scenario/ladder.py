@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from testbed.model import LOCAL, SKIP, Ladder, Mode, OperatingPoint, Rung
 from testbed.scenario.schema import LadderSpec
@@ -78,18 +78,14 @@ def build(
 def _split(
     point: TablePoint, table: DetectorTable, device: DeviceProfile, server: ServerProfile | None
 ) -> Rung:
-    # Devices name networks, and a published table is named after its network.
-    network = table.name.removeprefix("published/")
-    side = table.input_side
+    what: dict[str, Any] = {"detector": table.name, "width": point.width}
     return Rung(
         OperatingPoint(point.width, table.bits),
         payload_bytes=point.payload_bytes,
         accuracy=point.map,
         device_mac=point.device_mac,
         server_mac=point.server_mac,
-        encode_ns=device.encode_ns(
-            point.device_mac, detector=network, width=point.width, side=side
-        ),
-        encode_j=device.encode_j(point.device_mac, detector=network, width=point.width, side=side),
-        decode_ns=server.decode_ns(point.server_mac) if server else 0,
+        encode_ns=device.encode_ns(point.device_mac, **what),
+        encode_j=device.encode_j(point.device_mac, **what),
+        decode_ns=server.decode_ns(point.server_mac, **what) if server else 0,
     )

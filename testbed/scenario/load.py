@@ -32,6 +32,7 @@ from testbed.scenario.warn import warnings_of
 if TYPE_CHECKING:
     from testbed.detectors.published import DetectorTable
     from testbed.devices.profile import DeviceProfile, RadioProfile, ServerProfile
+    from testbed.devices.weights import Cost
 
 DIGEST_CHARS = 10
 
@@ -52,6 +53,7 @@ class Client:
         radio: What sends.
         detector: What is encoded.
         ladder: The operating points that policies may choose from.
+        switch_cost: What changing to another set of weights costs; None if it is for nothing.
     """
 
     spec: ClientSpec
@@ -59,6 +61,7 @@ class Client:
     radio: RadioProfile
     detector: DetectorTable
     ladder: Ladder
+    switch_cost: Cost | None
 
 
 @dataclass(frozen=True)
@@ -129,17 +132,18 @@ def load_text(
     assert server is not None
     spec = ScenarioSpec.model_validate(source.data)  # once more: names are canonical now
     clients = tuple(
-        Client(group, e.device, e.radio, e.detector, e.ladder)
+        Client(group, e.device, e.radio, e.detector, e.ladder, e.switch_cost)
         for group, e in zip(spec.clients, equipment, strict=True)
     )
     ladders = {client.spec.name: client.ladder for client in clients}
+    configurable = {client.spec.name: client.detector.configurable for client in clients}
     return Scenario(
         spec=spec,
         server=server,
         clients=clients,
         digest=_digest(spec, resolver.hashes),
         files=resolver.files,
-        warnings=tuple(warnings_of(spec, ladders, resolver.traces)),
+        warnings=tuple(warnings_of(spec, ladders, configurable, resolver.traces)),
     )
 
 

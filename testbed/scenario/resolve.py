@@ -19,11 +19,12 @@ from testbed import catalog, traces
 from testbed.catalog import Shelf
 from testbed.detectors import published
 from testbed.devices import profile
+from testbed.devices.weights import Cost, Residency, switch_cost
 from testbed.errors import InputErrors, Problem, TestbedError, TraceError
 from testbed.model import Ladder
 from testbed.parts import CatalogFile, Nested, PartRefused, PartSpec, make, markers
 from testbed.scenario import ladder
-from testbed.scenario.schema import LadderSpec
+from testbed.scenario.schema import BatterySpec, LadderSpec, WeightsSpec
 from testbed.scenario.source import OVERRIDES, KeyPath, Source
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Equipment:
     radio: RadioProfile
     detector: DetectorTable
     ladder: Ladder
+    switch_cost: Cost | None
 
 
 @dataclass
@@ -94,7 +96,7 @@ class Resolver:
 
     def equipment(self, path: KeyPath, server: ServerProfile | None) -> Equipment | None:
         """Return what the clients at `path` are made of, or None after reporting why not."""
-        device = self._profile((*path, "device"), "devices/devices", profile.load_device)
+        device = self._device(path)
         radio = self._profile((*path, "radio"), "devices/radios", profile.load_radio)
         detector = self._detector((*path, "detector"))
         below = (*path, "ladder")
@@ -106,8 +108,10 @@ class Resolver:
             device = None
         if device is None or radio is None:
             return None
+        self._suits(path, device)
+        cost = self._switch_cost((*path, "weights"), device, detector)
         rungs = ladder.build(spec, detector, device, server)
-        return Equipment(device, radio, detector, rungs)
+        return Equipment(device, radio, detector, rungs, cost)
 
     def part(self, path: KeyPath, marker: Nested) -> Any:
         """Return a new part from what stands at `path`, or None after reporting why not.
@@ -142,6 +146,49 @@ class Resolver:
         for message, clients in said.items():
             whose = "" if len(clients) == len(ladders) else f"for {', '.join(clients)}: "
             self.report(path, whose + message)
+
+    def _device(self, path: KeyPath) -> DeviceProfile | None:
+        """Return the device of the clients at `path`, in its mode."""
+        device = self._profile((*path, "device"), "devices/devices", profile.load_device)
+        mode = self.sound(str, (*path, "mode"))
+        if device is None or mode is None:
+            return device
+        if not device.modes:
+            self.report((*path, "mode"), f"{device.name} has no modes; leave the key out")
+            return None
+        try:
+            return device.in_mode(mode)
+        except TestbedError as error:
+            self.report((*path, "mode"), str(error))
+            return None
+
+    def _suits(self, path: KeyPath, device: DeviceProfile) -> None:
+        """Report what the options of the clients at `path` ask for and their device lacks."""
+        battery = self.sound(BatterySpec, (*path, "battery"))
+        if battery and battery.capacity_wh is None and device.sheet.battery is None:
+            message = f"{device.name} has no battery of its own; give one a capacity_wh"
+            self.report((*path, "battery"), message)
+        if self.source.get((*path, "ambient_c")) is not None and device.sheet.thermal is None:
+            message = f"the file of {device.name} says nothing of heat: it has no key 'thermal'"
+            self.report((*path, "ambient_c"), message)
+
+    def _switch_cost(
+        self, path: KeyPath, device: DeviceProfile, detector: DetectorTable
+    ) -> Cost | None:
+        """Return what other weights cost, None if nothing or after reporting what is wrong."""
+        spec = self.sound(WeightsSpec, path)
+        if spec is None:
+            return None
+        if detector.configurable:
+            message = f"{detector.name} has one set of weights for all widths: nothing is loaded"
+            self.report(path, message)
+            return None
+        size_bytes, residency = round(1e6 * spec.set_mb), Residency(spec.residency)
+        try:
+            return switch_cost(size_bytes, residency, device.sheet.weights, restart=spec.restart)
+        except ValueError as error:
+            self.report(path, f"{device.name}: {error}")
+            return None
 
     def _detector(self, path: KeyPath) -> DetectorTable | None:
         name = self.sound(str, path)

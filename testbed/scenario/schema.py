@@ -136,12 +136,16 @@ class LinkSpec(PartSpec):
     queue_bytes: int | None = Field(
         None, gt=0, description="Drop-tail limit on what waits, bytes; null for none."
     )
-    sharing: Literal["none", "fifo", "processor-sharing"] = Field(
-        "processor-sharing",
-        description=(
-            "How clients share it: `processor-sharing`, equally at every instant, as in a cell; "
-            "`fifo`, one queue for all; `none`, a link of its own for each client."
-        ),
+    sharing: Literal["none", "fifo", "processor-sharing", "round-robin", "proportional-fair"] = (
+        Field(
+            "processor-sharing",
+            description=(
+                "How clients share it: `processor-sharing`, equally at every instant, as in a cell; "
+                "`round-robin`, a packet each in turn; `proportional-fair`, the same time for each, "
+                "at the rate of a channel of its own; `fifo`, one queue for all; `none`, a link of "
+                "its own for each client."
+            ),
+        )
     )
 
     @property
@@ -230,12 +234,39 @@ class ClientQueueSpec(Keys):
     )
 
 
+class BatterySpec(Keys):
+    """What a client runs on; without this it is on mains."""
+
+    capacity_wh: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Energy of the full battery, Wh; null is what the device's file says."
+    )
+    charge: float = Field(1.0, ge=0, le=1, description="Share of it that is left at the start.")
+
+
+class WeightsSpec(Keys):
+    """What it costs to run at another width with a detector that has weights for each."""
+
+    residency: Literal["sram", "dram", "storage"] = Field(
+        description=(
+            "Where the weights of the other widths lie: in the `sram` of an accelerator as far as "
+            "they fit, in `dram`, or in `storage`."
+        )
+    )
+    set_mb: float = Field(gt=0, description="Size of the weights of one width, MB.")
+    restart: bool = Field(
+        False, description="Whether the runtime is set up anew for other weights."
+    )
+
+
 class ClientSpec(Keys):
     """A group of equal clients, each a camera with an encoder and a radio."""
 
     name: Name = Field(description="Of the group; unique.")
     count: Count = Field(1, description="How many: `name`, `name-2`, `name-3` and so on.")
     device: str = Field(description="Device profile: a name in the catalogue, or a path.")
+    mode: str | None = Field(
+        None, description="Frequency mode of the device, of those it has; null is its default."
+    )
     radio: str = Field(description="Radio profile: a name in the catalogue, or a path.")
     detector: str = Field(
         description="What is encoded: a published table, such as `published/efficientdet-d2-bw`."
@@ -249,6 +280,16 @@ class ClientSpec(Keys):
     )
     drop_expired: bool = Field(
         False, description="Whether a frame whose deadline has passed is given up unencoded."
+    )
+    battery: BatterySpec | None = Field(
+        None, description="What it runs on until that is empty; null is mains."
+    )
+    ambient_c: Annotated[float, Field(ge=-40, le=85)] | None = Field(
+        None, description="Air around the device, °C; null is a device that never gets warm."
+    )
+    weights: WeightsSpec | None = Field(
+        None,
+        description="Where weights of other widths lie; null is a change of width for nothing.",
     )
     answer_bytes: int = Field(400, ge=1, description="Size of an answer on the downlink, bytes.")
 

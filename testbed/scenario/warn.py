@@ -16,13 +16,17 @@ _MEANT: dict[KeyPath, str] = {("network", "uplink"): "up", ("network", "downlink
 
 
 def warnings_of(
-    spec: ScenarioSpec, ladders: Mapping[str, Ladder], traces: Mapping[KeyPath, Trace]
+    spec: ScenarioSpec,
+    ladders: Mapping[str, Ladder],
+    configurable: Mapping[str, bool],
+    traces: Mapping[KeyPath, Trace],
 ) -> Iterator[str]:
     """Yield one sentence for each thing, beginning with the key path it is about.
 
     Args:
         spec: The scenario.
         ladders: Of each group of clients, by its name.
+        configurable: Whether its detector has one set of weights for all widths.
         traces: From the key path of each trace's name to the trace.
     """
     if len(spec.seeds) == 1:
@@ -30,7 +34,13 @@ def warnings_of(
     for path, trace in traces.items():
         yield from _trace(spec, path, trace)
     for i, client in enumerate(spec.clients):
-        yield from _client(spec, f"clients.{i}", client, ladders[client.name])
+        yield from _client(
+            spec,
+            f"clients.{i}",
+            client,
+            ladders[client.name],
+            configurable=configurable[client.name],
+        )
 
 
 def _trace(spec: ScenarioSpec, path: KeyPath, trace: Trace) -> Iterator[str]:
@@ -49,7 +59,9 @@ def _trace(spec: ScenarioSpec, path: KeyPath, trace: Trace) -> Iterator[str]:
         )
 
 
-def _client(spec: ScenarioSpec, where: str, client: ClientSpec, ladder: Ladder) -> Iterator[str]:
+def _client(
+    spec: ScenarioSpec, where: str, client: ClientSpec, ladder: Ladder, *, configurable: bool
+) -> Iterator[str]:
     if client.source.dataset is not None:
         yield f"{where}.source.dataset: has no effect, because a published table has no pictures"
     busy = [rung for rung in ladder if rung.point.mode is not Mode.SKIP]
@@ -58,6 +70,12 @@ def _client(spec: ScenarioSpec, where: str, client: ClientSpec, ladder: Ladder) 
         yield (
             f"{where}.source.fps: the encoder needs {fastest / NS_PER_MS:.0f} ms for a frame, so "
             f"at {client.source.fps:g} frames a second some are always dropped or skipped"
+        )
+    widths = {rung.point.width for rung in ladder if rung.point.mode is Mode.SPLIT}
+    if not configurable and client.weights is None and len(widths) > 1:
+        yield (
+            f"{where}.weights: each width of {client.detector} has weights of its own; without "
+            "this key a change of width costs nothing"
         )
     delays = spec.network.uplink.delay_ns + spec.network.downlink.delay_ns
     least = min(

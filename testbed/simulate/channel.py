@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
-import simpy
-
-from testbed.links.capacity import Capacity
 from testbed.links.cell import SharedCell
 from testbed.links.fifo import FifoLink
-from testbed.links.transport import Connection, Delivery, Done, Transport
+from testbed.links.link import Path
+from testbed.links.transport import Connection, Delivery, Done, Loss, Transport
+from testbed.simulate.clock import Clock
 
 
 class Channel(Protocol):
@@ -17,11 +16,18 @@ class Channel(Protocol):
 
     delay_ns: int
 
-    def send(self, now_ns: int, client: str, payload_bytes: int, done: Done) -> bool:
-        """Hand over a payload at `now_ns`, the present.
+    def send(
+        self,
+        now_ns: int,
+        client: str,
+        payload_bytes: int,
+        done: Done,
+        deadline_ns: int | None = None,
+    ) -> None:
+        """Hand over a payload at `now_ns`, the present; it is of no use after `deadline_ns`.
 
-        `done` is called once its times are known: at once, with times that may lie in the future,
-        or when it has left. Return False, and never call `done`, if the queue refuses it.
+        `done` is called once, when it is known how the payload fares: at once, with times that may
+        lie in the future, or when it has left or been given up.
         """
 
     def backlog_bytes(self, now_ns: int, client: str) -> int:
@@ -43,7 +49,7 @@ class OwnLinks:
 
     def __init__(
         self,
-        env: simpy.Environment,
+        env: Clock,
         links: dict[str, FifoLink],
         transport: Transport,
         back_ns: int,
@@ -54,22 +60,19 @@ class OwnLinks:
         self._connections = {name: transport.connect(link, back_ns) for name, link in links.items()}
         self._woken_ns: dict[str, int] = {}  # earliest timer set for a connection
 
-    def send(self, now_ns: int, client: str, payload_bytes: int, done: Done) -> bool:
+    def send(
+        self,
+        now_ns: int,
+        client: str,
+        payload_bytes: int,
+        done: Done,
+        deadline_ns: int | None = None,
+    ) -> None:
         """Hand the payload to the client's connection."""
         connection = self._connections[client]
-        refused = False
-
-        def settle(delivery: Delivery) -> None:
-            nonlocal refused
-            if delivery.arrived_ns is None:
-                refused = True
-            else:
-                done(delivery)
-
-        connection.send(now_ns, payload_bytes, settle)
+        connection.send(now_ns, payload_bytes, done, deadline_ns)
         if connection.next_ns is not None:
             self._wake(client, connection)
-        return not refused
 
     def _wake(self, client: str, connection: Connection) -> None:
         """See to it that the connection advances when something happens next."""
@@ -78,14 +81,14 @@ class OwnLinks:
             return
         self._woken_ns[client] = next_ns
 
-        def advance(_: simpy.Event) -> None:
+        def advance(_: None) -> None:
             if self._woken_ns.get(client) != next_ns:
                 return  # an earlier timer has taken over
             del self._woken_ns[client]
             connection.advance(next_ns)
             self._wake(client, connection)
 
-        self._env.timeout(next_ns - self._env.now).callbacks.append(advance)
+        self._env.after(next_ns - self._env.now, advance)
 
     def backlog_bytes(self, now_ns: int, client: str) -> int:
         """Return the bytes that have not left the client's link yet."""
@@ -100,52 +103,56 @@ class OwnLinks:
 class Cell:
     """Clients that share a capacity; a payload's end moves with what the others do.
 
+    A payload crosses as a whole, headers included: the windows, handshakes and repetitions of a
+    transport are not modelled here, because what they would do depends on the shares of the others.
+
     Args:
         env: The simulation.
-        capacity: Of the cell.
+        cell: Who gets how much, and when.
+        paths: From client to what happens after a payload has left.
         transport: Says how many bytes a payload is on the wire.
-        delay_ns: Propagation delay.
-        queue_bytes: Limit on what waits for each client.
     """
 
     def __init__(
-        self,
-        env: simpy.Environment,
-        capacity: Capacity,
-        transport: Transport,
-        delay_ns: int,
-        queue_bytes: int | None,
+        self, env: Clock, cell: SharedCell, paths: dict[str, Path], transport: Transport
     ) -> None:
-        self.delay_ns = delay_ns
+        self.delay_ns = next(iter(paths.values())).delay_ns
         self._env = env
+        self._cell = cell
+        self._paths = paths
         self._transport = transport
-        self._cell = SharedCell(capacity, queue_bytes)
         self._plan = 0  # number of the newest departure plan; older ones are void
 
-    def send(self, now_ns: int, client: str, payload_bytes: int, done: Done) -> bool:
+    def send(
+        self,
+        now_ns: int,
+        client: str,
+        payload_bytes: int,
+        done: Done,
+        deadline_ns: int | None = None,
+    ) -> None:
         """Queue the payload; its times are reported when it has left."""
         wire_bytes = self._transport.wire_bytes(payload_bytes)
-        accepted = self._cell.join(now_ns, client, wire_bytes, (done, wire_bytes))
-        if accepted:
+        if self._cell.join(now_ns, client, wire_bytes, (done, wire_bytes)):
             self._replan()
-        return accepted
+        else:
+            done(Delivery(now_ns, now_ns, 0, None, Loss.QUEUE))
 
     def _replan(self) -> None:
         next_ns = self._cell.next_ns()
         self._plan += 1
         if next_ns is not None:
-            timeout = self._env.timeout(next_ns - self._env.now, self._plan)
-            timeout.callbacks.append(self._depart)
+            self._env.after(next_ns - self._env.now, self._depart, self._plan)
 
-    def _depart(self, event: simpy.Event) -> None:
-        if event.value != self._plan:
+    def _depart(self, plan: int) -> None:
+        if plan != self._plan:
             return
-        now: Any = self._env.now
-        left = self._cell.depart(now)
+        left = self._cell.depart(self._env.now)
         self._replan()
         done, wire_bytes = left.token
-        arrived_ns = left.sent_ns + self.delay_ns
-        done(Delivery(left.start_ns, left.sent_ns, wire_bytes, arrived_ns))
+        arrived_ns = self._paths[left.client].arrive(left.sent_ns)
+        loss = Loss.MEDIUM if arrived_ns is None else None
+        done(Delivery(left.start_ns, left.sent_ns, wire_bytes, arrived_ns, loss))
 
     def backlog_bytes(self, now_ns: int, client: str) -> int:
         """Return the bytes of a client that have not left the cell yet."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Any
 
 import numpy as np
 
 from testbed.devices.ledger import Ledger
 from testbed.devices.radio import Radio
-from testbed.links.transport import Delivery
+from testbed.links.transport import Delivery, Loss
 from testbed.model import (
     NS_PER_S,
     Fate,
@@ -22,10 +21,19 @@ from testbed.model import (
     Rung,
 )
 from testbed.scenario import Client as ClientSetup
+from testbed.simulate.body import body_of
 from testbed.simulate.channel import Channel
-from testbed.simulate.clock import Call, Clock
+from testbed.simulate.clock import Clock
 from testbed.simulate.server import Job, Server
 from testbed.streams import stream
+
+FATE_OF: dict[Loss | None, Fate] = {
+    Loss.QUEUE: Fate.DROPPED_QUEUE,
+    Loss.MEDIUM: Fate.LOST,
+    Loss.DEADLINE: Fate.DROPPED_DEADLINE,
+    Loss.SUPERSEDED: Fate.DROPPED_QUEUE,
+}
+"""What becomes of a frame whose payload or answer did not get through."""
 
 
 class Client:
@@ -65,8 +73,8 @@ class Client:
     ) -> None:
         self.name = name
         self.frames: list[FrameRecord] = []
-        self._radio = Radio(setup.radio)
-        self.ledger = Ledger(setup.device.idle_w, self._radio)
+        self.radio = Radio(setup.radio)
+        self.ledger = Ledger(setup.device.idle_w, self.radio, setup.device.waiting_w)
         self._env = env
         self._ladder = setup.ladder
         # Policies return points of the ladder, nearly always the very objects, which is cheaper
@@ -77,6 +85,7 @@ class Client:
         self._end_ns = end_ns
         self._uplink = uplink
         self._downlink = downlink
+        self._server = server
         self._arrive = server.arrive
         self._rtt_ns = uplink.delay_ns + downlink.delay_ns
 
@@ -86,6 +95,7 @@ class Client:
         self._drop_expired = spec.drop_expired
         self._answer_bytes = spec.answer_bytes
         self._compute_w = setup.device.compute_w
+        self._off = False  # for good, once the battery is empty
 
         self._waiting: deque[FrameRecord] = deque()
         self._outstanding: dict[int, FrameRecord] = {}
@@ -101,15 +111,22 @@ class Client:
         number = np.arange(int(duration_ns * fps / NS_PER_S) + 1)
         captures = phase_ns + np.rint(number * NS_PER_S / fps).astype(np.int64)
         self._captures: list[int] = captures[captures < duration_ns].tolist()
-        self._jitter = _jitter(
-            setup.device.jitter_cv, stream(seed, name, "encode"), len(self._captures)
-        )
+
+        def draw(cv: float) -> list[float]:
+            return _jitter(cv, stream(seed, name, "encode"), len(self._captures))
+
+        self._jitter = draw(setup.device.jitter_cv)
+        self._body = body_of(setup, self.ledger, end_ns, draw)
+        self._holds: dict[int, int] = {}  # frames on the air until nobody knows when: since when
         policy.reset(stream(seed, name, "policy"))
         self._wants_feedback = type(policy).feedback is not Policy.feedback
+        if spec.battery is not None:
+            self._arrive = self._arrive_if_sent
+            env.after(0, self._check)
         if self._captures:
             env.after(self._captures[0], self._capture)
 
-    def _capture(self, _: Call) -> None:
+    def _capture(self, _: None = None) -> None:
         env = self._env
         now = env.now
         number = len(self.frames)
@@ -119,6 +136,10 @@ class Client:
         self.frames.append(frame)
         if number + 1 < len(self._captures):
             env.after(self._captures[number + 1] - now, self._capture)
+        if self._body is not None:
+            self._body.captured(now, frame)
+            if self._off:
+                return
         waiting = self._waiting
         waiting.append(frame)
         if not self._encoding:
@@ -136,7 +157,10 @@ class Client:
             if self._drop_expired and now > deadline_ns:
                 self._end(frame, Fate.DROPPED_DEADLINE, now)
                 continue
-            point = self._policy.choose(self._observe(frame, now, deadline_ns), self._ladder)
+            seen = self._observe(frame, now, deadline_ns)
+            if self._body is not None:
+                self._body.seen(now, seen)
+            point = self._policy.choose(seen, self._ladder)
             rung = self._by_identity.get(id(point)) or self._ladder.at(point)
             frame.point = point
             if point.mode is Mode.SKIP:
@@ -144,9 +168,12 @@ class Client:
                 continue
             self._encoding = True
             frame.encode_start_ns = now
-            spent_ns = int(rung.encode_ns * self._jitter[frame.frame]) + 1
-            done_ns = now + spent_ns if now + spent_ns < self._end_ns else self._end_ns
-            frame.encode_j = self.ledger.compute(now, done_ns, self._compute_w)
+            if self._body is not None:
+                spent_ns = self._body.encode(now, frame, rung)
+            else:
+                spent_ns = int(rung.encode_ns * self._jitter[frame.frame]) + 1
+                done_ns = now + spent_ns if now + spent_ns < self._end_ns else self._end_ns
+                frame.encode_j = self.ledger.compute(now, done_ns, self._compute_w)
             self._env.after(spent_ns, self._encoded, (frame, rung))
             return
 
@@ -165,11 +192,13 @@ class Client:
             self._rtt_ns,
         )
 
-    def _encoded(self, event: Call) -> None:
+    def _encoded(self, encoded: tuple[FrameRecord, Rung]) -> None:
         now = self._env.now
-        value: Any = event.value
-        frame: FrameRecord = value[0]
-        rung: Rung = value[1]
+        frame, rung = encoded
+        if self._body is not None:
+            if self._off:
+                return
+            self._body.rests(now)
         frame.encode_end_ns = now
         self._encoding = False
         if rung.point.mode is Mode.LOCAL:
@@ -178,30 +207,50 @@ class Client:
         else:
             frame.payload_bytes = rung.payload_bytes
             self._outstanding[frame.frame] = frame
-            ready_ns = self._radio.wake(now)
+            ready_ns = self.radio.wake(now)
             if ready_ns > now:
-                self._env.after(ready_ns - now, self._promoted, value)
+                self._env.after(ready_ns - now, self._promoted, encoded)
             else:
                 self._upload(frame, rung, now)
         self._next(now)
 
-    def _promoted(self, event: Call) -> None:
-        frame, rung = event.value
-        self._upload(frame, rung, self._env.now)
+    def _promoted(self, encoded: tuple[FrameRecord, Rung]) -> None:
+        if not self._off:
+            self._upload(*encoded, self._env.now)
 
     def _upload(self, frame: FrameRecord, rung: Rung, now: int) -> None:
-        def sent(delivery: Delivery) -> None:
-            frame.send_start_ns = delivery.start_ns
-            frame.sent_ns = delivery.sent_ns
-            frame.wire_bytes = delivery.wire_bytes
-            frame.radio_j += self._on_air(delivery.start_ns, delivery.sent_ns, delivery.wire_bytes)
-            job = Job(frame, frame.captured_ns + self._deadline_ns, rung.server_mac, self)
-            arrival_ns = delivery.sent_ns + self._uplink.delay_ns
-            self._env.after(arrival_ns - self._env.now, self._arrive, job)
+        deadline_ns = frame.captured_ns + self._deadline_ns
 
-        if not self._uplink.send(now, self.name, rung.payload_bytes, sent):
-            del self._outstanding[frame.frame]
-            self._end(frame, Fate.DROPPED_QUEUE, now)
+        def sent(delivery: Delivery) -> None:
+            start_ns, sent_ns, wire_bytes, arrived_ns, loss = delivery
+            if self._holds and self._let_go(frame):
+                return
+            if wire_bytes:
+                frame.send_start_ns = start_ns
+                frame.wire_bytes = wire_bytes
+                frame.radio_j += self._on_air(start_ns, sent_ns, wire_bytes)
+            if arrived_ns is None:
+                self._fail(frame, FATE_OF[loss], max(sent_ns, now))
+                return
+            frame.sent_ns = sent_ns
+            job = Job(frame, deadline_ns, rung.server_mac, self, rung.decode_ns)
+            self._env.after(arrived_ns - self._env.now, self._arrive, job)
+
+        self._uplink.send(now, self.name, rung.payload_bytes, sent, deadline_ns)
+        if frame.sent_ns is None and frame.fate is Fate.UNFINISHED:
+            self._hold(frame, now)
+
+    def _hold(self, frame: FrameRecord, start_ns: int) -> None:
+        """Keep the radio awake for a transfer whose end is not known yet."""
+        self._holds[frame.frame] = start_ns
+        self.radio.hold(start_ns)
+
+    def _let_go(self, frame: FrameRecord) -> bool:
+        """End a hold, if there is one; return whether the client has stopped in the meantime."""
+        start_ns = self._holds.pop(frame.frame, None)
+        if start_ns is not None and not self._off:
+            self.radio.release(start_ns)
+        return self._off
 
     def _on_air(self, start_ns: int, end_ns: int, up_bytes: int = 0, down_bytes: int = 0) -> float:
         """Book a transfer, the part of it that lies within the run; return its joules."""
@@ -211,40 +260,105 @@ class Client:
             share = (self._end_ns - start_ns) / (end_ns - start_ns)
             end_ns = self._end_ns
             up_bytes, down_bytes = round(up_bytes * share), round(down_bytes * share)
-        return self._radio.use(start_ns, end_ns, up_bytes, down_bytes)
+        return self.radio.use(start_ns, end_ns, up_bytes, down_bytes)
 
     def decoded(self, job: Job) -> None:
-        """Take the answer from the server to the downlink."""
+        """Take the answer from the server to the downlink, when the radio listens."""
+        if self._off:
+            return
+        reaches_ns = self._env.now + self._downlink.delay_ns
+        ready_ns = self.radio.hear(reaches_ns)
+        if ready_ns > reaches_ns:
+            self._env.after(ready_ns - reaches_ns, self._heard, job)
+        else:
+            self._reply(job)
+
+    def _heard(self, job: Job) -> None:
+        if not self._off:
+            self._reply(job)
+
+    def _reply(self, job: Job) -> None:
         frame = job.frame
-        now = self._env.now
+        env = self._env
         delay_ns = self._downlink.delay_ns
+        settled = False
 
         def sent(delivery: Delivery) -> None:
-            start_ns, end_ns = delivery.start_ns + delay_ns, delivery.sent_ns + delay_ns
-            frame.radio_j += self._on_air(start_ns, end_ns, down_bytes=delivery.wire_bytes)
-            self._env.after(end_ns - self._env.now, self._answered, frame)
+            nonlocal settled
+            settled = True
+            start_ns, sent_ns, wire_bytes, arrived_ns, loss = delivery
+            if self._holds and self._let_go(frame):
+                return
+            if arrived_ns is None:
+                self._fail(frame, FATE_OF[loss], sent_ns + delay_ns)
+                return
+            frame.radio_j += self._on_air(
+                start_ns + delay_ns, sent_ns + delay_ns, down_bytes=wire_bytes
+            )
+            env.after(arrived_ns - env.now, self._answered, frame)
 
-        if not self._downlink.send(now, self.name, self._answer_bytes, sent):
-            self.refused(job, Fate.DROPPED_QUEUE)
+        self._downlink.send(env.now, self.name, self._answer_bytes, sent, job.deadline_ns)
+        if not settled:
+            self._hold(frame, env.now + delay_ns)
 
-    def _answered(self, event: Call) -> None:
+    def _answered(self, frame: FrameRecord) -> None:
+        if self._outstanding.pop(frame.frame, None) is None:
+            return  # the client has stopped
         now = self._env.now
-        frame: Any = event.value
         frame.answered_ns = now
-        del self._outstanding[frame.frame]
         in_time = now - frame.captured_ns <= self._deadline_ns
         self._answer(frame, Fate.ON_TIME if in_time else Fate.LATE, now)
 
     def refused(self, job: Job, fate: Fate) -> None:
         """Learn, one propagation delay later, that the server will not answer."""
-        job.frame.fate = fate
-        self._env.after(self._downlink.delay_ns, self._told, (job.frame, fate))
+        if self._off:
+            return
+        self._fail(job.frame, fate, self._env.now + self._downlink.delay_ns)
 
-    def _told(self, event: Call) -> None:
-        value: Any = event.value
-        frame, fate = value
-        del self._outstanding[frame.frame]
-        self._end(frame, fate, self._env.now)
+    def _fail(self, frame: FrameRecord, fate: Fate, told_ns: int) -> None:
+        """Settle the fate of a frame without an answer; its client learns it at `told_ns`."""
+        frame.fate = fate
+        if told_ns <= self._env.now:
+            del self._outstanding[frame.frame]
+            self._end(frame, fate, told_ns)
+        else:
+            self._env.after(told_ns - self._env.now, self._told, (frame, fate))
+
+    def _told(self, told: tuple[FrameRecord, Fate]) -> None:
+        frame, fate = told
+        if self._outstanding.pop(frame.frame, None) is not None:
+            self._end(frame, fate, self._env.now)
+
+    def _check(self, _: None) -> None:
+        """See whether the battery is empty, and if not, when it can be at the earliest."""
+        lasts_ns = None if self._body is None else self._body.lasts_ns(self._env.now)
+        if lasts_ns == 0:
+            self._stop(self._env.now)
+        elif lasts_ns is not None:
+            self._env.after(lasts_ns, self._check)
+
+    def _stop(self, now: int) -> None:
+        """Switch off for good: what is under way gets nowhere, and later frames are captured only.
+
+        Bytes that have been handed to a shared cell still take their share of it.
+        """
+        self._off = True
+        if self._body is not None:
+            self._body.stop(now)
+        self._waiting.clear()
+        ahead_j = self.ledger.stop(now)
+        if ahead_j:
+            encoding = next(f for f in reversed(self.frames) if f.encode_start_ns is not None)
+            encoding.encode_j -= ahead_j
+        for frame in self._outstanding.values():
+            frame.fate = Fate.UNFINISHED
+            _cut_off(frame, now)
+        self._outstanding.clear()
+
+    def _arrive_if_sent(self, job: Job) -> None:
+        """Hand a payload to the server unless the client stopped before it was sent."""
+        if job.frame.sent_ns is not None:
+            self._server.arrive(job)
 
     def _answer(self, frame: FrameRecord, fate: Fate, now: int) -> None:
         if self._newest_answer_ns is None or frame.captured_ns > self._newest_answer_ns:
@@ -268,6 +382,19 @@ class Client:
                 answered_ns - frame.captured_ns if answered_ns is not None else None,
             )
         )
+
+
+def _cut_off(frame: FrameRecord, now: int) -> None:
+    """Take back what a frame's upload was to do after `now`."""
+    start_ns, sent_ns = frame.send_start_ns, frame.sent_ns
+    if start_ns is None or sent_ns is None or sent_ns <= now:
+        return
+    share = max(0, now - start_ns) / (sent_ns - start_ns)
+    frame.sent_ns = None
+    frame.radio_j *= share
+    frame.wire_bytes = int(frame.wire_bytes * share)
+    if start_ns >= now:
+        frame.send_start_ns = None
 
 
 def _jitter(cv: float, rng: np.random.Generator, count: int) -> list[float]:

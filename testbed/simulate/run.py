@@ -6,17 +6,20 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import simpy
-
+from testbed.errors import TestbedError
 from testbed.links import links, transports
-from testbed.links.capacity import Capacity, mbps_per_bin
-from testbed.links.fifo import FifoLink
+from testbed.links.capacity import mbps_per_bin
+from testbed.links.cell import ProcessorSharing, SharedCell
+from testbed.links.link import Link, Path
+from testbed.links.proportional_fair import ProportionalFair
+from testbed.links.round_robin import RoundRobin
 from testbed.links.transport import Transport
 from testbed.model import NS_PER_MS
 from testbed.parts import make
 from testbed.policies import policies
-from testbed.records import RunRows, rows_of
+from testbed.records import RadioCounts, RunRows, rows_of
 from testbed.scenario import LinkSpec, Scenario
 from testbed.simulate.channel import Cell, Channel, OwnLinks
 from testbed.simulate.client import Client
@@ -24,7 +27,12 @@ from testbed.simulate.clock import Clock
 from testbed.simulate.server import Server
 from testbed.streams import stream
 
+if TYPE_CHECKING:
+    import numpy as np
+
 PLOT_BIN_NS = 250 * NS_PER_MS
+CELL = "cell"
+"""Owner of a link that all clients share; names its random stream."""
 
 
 def client_names(scenario: Scenario) -> Iterator[tuple[str, int]]:
@@ -51,8 +59,8 @@ def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
     end_ns = spec.duration_ns + spec.deadline_ns
     clients_named = [name for name, _ in names]
     uplink, downlink = spec.network.uplink, spec.network.downlink
-    up, offered = _channel(env, uplink, transport, clients_named, "uplink", seed, downlink.delay_ns)
-    down, _ = _channel(env, downlink, transport, clients_named, "downlink", seed, uplink.delay_ns)
+    up = _channel(env, uplink, transport, clients_named, "uplink", seed, downlink.delay_ns)
+    down = _channel(env, downlink, transport, clients_named, "downlink", seed, uplink.delay_ns)
     server = Server(
         env,
         # The work of a batch takes few values: as many as there are combinations of rungs.
@@ -62,6 +70,7 @@ def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
         batch_wait_ns=spec.server.batch.wait_ns,
         queue_limit=spec.server.queue.limit,
         drop_expired=spec.server.drop_expired,
+        measured=bool(scenario.server.sheet.points),
     )
     clients = [
         Client(
@@ -86,12 +95,21 @@ def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
             seed,
             end_ns,
             {client.name: (client.frames, client.ledger.close(end_ns)) for client in clients},
-            {
-                name: mbps_per_bin(capacity, spec.duration_ns, PLOT_BIN_NS)
-                for name, capacity in offered.items()
-            },
             up.byte_counts(),
+            _radio_counts(clients),
         )
+
+
+def _radio_counts(clients: list[Client]) -> dict[str, RadioCounts]:
+    """Return, by the name of the radio, what its clients counted."""
+    counts: dict[str, RadioCounts] = {}
+    for client in clients:
+        radio = client.radio
+        own = RadioCounts(len(radio.transfers), radio.out_of_range, radio.unannounced)
+        name = radio.profile.name
+        known = counts.get(name, RadioCounts(0, 0, 0))
+        counts[name] = RadioCounts(*map(sum, zip(known, own, strict=True)))
+    return counts
 
 
 @contextmanager
@@ -110,27 +128,56 @@ def _collector_off() -> Iterator[None]:
 
 
 def _channel(
-    env: simpy.Environment,
+    env: Clock,
     spec: LinkSpec,
     transport: Transport,
     clients: list[str],
     direction: str,
     seed: int,
     back_ns: int,
-) -> tuple[Channel, dict[str, Capacity]]:
-    """Build one direction; return it and its capacity curves by client, or by `cell` if shared."""
-    part = make(links, spec)
+) -> Channel:
+    """Build one direction of the network."""
+    part: Link = make(links, spec)
+    delay_ns, limit = spec.delay_ns, spec.queue_bytes
 
-    def curve(owner: str) -> Capacity:
-        capacity: Capacity = part.capacity(stream(seed, owner, direction))
-        return capacity
+    def draws(owner: str) -> np.random.Generator:
+        return stream(seed, owner, direction)
 
     if spec.sharing == "none":
-        curves = {name: curve(name) for name in clients}
-        own = {name: FifoLink(c, spec.delay_ns, spec.queue_bytes) for name, c in curves.items()}
-        return OwnLinks(env, own, transport, back_ns), curves
-    cell = curve("cell")
+        own = {name: part.open(draws(name), delay_ns, limit) for name in clients}
+        return OwnLinks(env, own, transport, back_ns)
     if spec.sharing == "fifo" or len(clients) == 1:  # alone in a cell nobody shares
-        link = FifoLink(cell, spec.delay_ns, spec.queue_bytes)
-        return OwnLinks(env, dict.fromkeys(clients, link), transport, back_ns), {"cell": cell}
-    return Cell(env, cell, transport, spec.delay_ns, spec.queue_bytes), {"cell": cell}
+        link = part.open(draws(CELL), delay_ns, limit)
+        return OwnLinks(env, dict.fromkeys(clients, link), transport, back_ns)
+    shared = part.medium(draws(CELL))
+    media = {name: part.medium(draws(name)) for name in clients}
+    if shared.wake is not None or shared.queue is not None:
+        raise TestbedError(
+            f"network.{direction}: sleep and queue management are of one sender's link; "
+            "use them with sharing: none or sharing: fifo"
+        )
+    cell: SharedCell
+    if spec.sharing == "proportional-fair":
+        cell = ProportionalFair({name: each.capacity for name, each in media.items()}, limit)
+    elif spec.sharing == "round-robin":
+        cell = RoundRobin(shared.capacity, limit)
+    else:
+        cell = ProcessorSharing(shared.capacity, limit, shared.efficiency)
+    paths = {name: Path(each, delay_ns) for name, each in media.items()}
+    return Cell(env, cell, paths, transport)
+
+
+def offered_mbps(scenario: Scenario, seed: int) -> dict[str, list[float]]:
+    """Return what the uplinks of a run offer in each bin of `PLOT_BIN_NS`, by client or cell."""
+    spec = scenario.spec
+    uplink = spec.network.uplink
+    part: Link = make(links, uplink)
+    own = uplink.sharing in ("none", "proportional-fair")
+    names = [name for name, _ in client_names(scenario)]
+    owners = names if own and (len(names) > 1 or uplink.sharing == "none") else [CELL]
+    return {
+        owner: mbps_per_bin(
+            part.medium(stream(seed, owner, "uplink")).capacity, spec.duration_ns, PLOT_BIN_NS
+        )
+        for owner in owners
+    }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
+from testbed.devices.profile import bounded_ns
 from testbed.model import Fate, FrameRecord
-from testbed.simulate.clock import Call, Clock
+from testbed.simulate.clock import Clock
 
 
 class Sender(Protocol):
@@ -20,7 +22,8 @@ class Sender(Protocol):
         """Learn that the server will not decode it."""
 
 
-class Job(NamedTuple):
+@dataclass(slots=True)
+class Job:
     """A frame at the server.
 
     Args:
@@ -28,12 +31,14 @@ class Job(NamedTuple):
         deadline_ns: When its answer becomes late.
         mac: Work of its decoder.
         sender: Is told what became of it.
+        alone_ns: How long its decoder takes in a batch of one.
     """
 
     frame: FrameRecord
     deadline_ns: int
     mac: int
     sender: Sender
+    alone_ns: int = 0
 
 
 class Server:
@@ -50,6 +55,7 @@ class Server:
         batch_wait_ns: How long a frame may wait for others while a worker is free.
         queue_limit: Most frames waiting; a frame that comes to a full queue is refused.
         drop_expired: Whether a frame whose deadline has passed is given up instead of decoded.
+        measured: Whether jobs alone take a measured time, between which and whose sum a batch lies.
     """
 
     def __init__(
@@ -62,6 +68,7 @@ class Server:
         batch_wait_ns: int,
         queue_limit: int,
         drop_expired: bool,
+        measured: bool = False,
     ) -> None:
         self._env = env
         self._decode_ns = decode_ns
@@ -71,11 +78,11 @@ class Server:
         self._queue_limit = queue_limit
         self._drop_expired = drop_expired
         self._at_once = batch_max == 1 and not drop_expired  # nothing to wait or look for
+        self._measured = measured
         self._queue: deque[Job] = deque()
 
-    def arrive(self, event: Call) -> None:
-        """Take the job that `event` carries into the queue."""
-        job: Any = event.value
+    def arrive(self, job: Job) -> None:
+        """Take a job into the queue."""
         now = self._env.now
         job.frame.arrived_ns = now
         if self._at_once and self._idle and not self._queue:
@@ -89,7 +96,7 @@ class Server:
         if self._idle:
             self._start()
 
-    def _start(self, _: Call | None = None) -> None:
+    def _start(self, _: None = None) -> None:
         """Start as many batches as idle workers, the queue and the waiting time allow."""
         env, queue = self._env, self._queue
         now = env.now
@@ -107,6 +114,8 @@ class Server:
     def _decode(self, batch: list[Job]) -> None:
         self._idle -= 1
         spent_ns = self._decode_ns(sum([job.mac for job in batch]))
+        if self._measured:
+            spent_ns = bounded_ns(spent_ns, [job.alone_ns for job in batch])
         self._env.after(spent_ns, self._finish, batch)
 
     def _take(self, now: int) -> list[Job]:
@@ -121,8 +130,7 @@ class Server:
                 batch.append(job)
         return batch
 
-    def _finish(self, event: Call) -> None:
-        batch: Any = event.value
+    def _finish(self, batch: list[Job]) -> None:
         now = self._env.now
         self._idle += 1
         for job in batch:

@@ -26,6 +26,7 @@ from testbed.profiling.take import Measurement, Point, Request, groups
 from testbed.profiling.write import dump_sheet
 
 NETWORK = "efficientdet-d2-cp-c48-min25"
+TABLE = f"published/{NETWORK}"
 ORIGIN = Origin("A board", "machine, 4 cores, test", "2026-01-31")
 MS = 1e6
 
@@ -101,7 +102,7 @@ def test_a_measured_device_says_what_was_measured(tmp_path):
     assert device.rate == 6.25
     assert device.spread == (5.0, 6.667)
     assert device.jitter_cv == 0.05
-    point = device.point(NETWORK, 0.25, 768)
+    point = device.point(TABLE, 0.25)
     assert (point.time_s.value, point.p50_s.value, point.p90_s.value) == (0.1, 0.1, 0.11)
     assert (point.p99_s.value, point.gmac.value, point.switch_s.value) == (0.12, 0.5, 0.0005)
     assert point.peak_memory_mb.value == 20
@@ -140,9 +141,9 @@ def test_a_meter_gives_watts_of_each_point_and_their_mean_over_time(tmp_path):
 
     assert (device.idle_w, device.sheet.idle_w.kind) == (3.0, "measured")
     assert device.active_w == pytest.approx((4.5 * 0.1 + 6.0 * 0.3) / 0.4)
-    assert device.point(NETWORK, 1.0).active_w.value == 6.0
+    assert device.point(TABLE, 1.0).active_w.value == 6.0
     assert "measured by a meter, mean over 5 s" in device.sheet.idle_w.source
-    assert device.encode_j(0, detector=NETWORK, width=1.0) == pytest.approx(3.0 * 0.3)
+    assert device.encode_j(0, detector=TABLE, width=1.0) == pytest.approx(3.0 * 0.3)
 
 
 def test_a_meter_that_does_not_see_the_work_is_refused():
@@ -177,7 +178,7 @@ def test_a_measured_decoder_is_a_server(tmp_path):
 
 def test_a_scenario_uses_measured_points_of_its_detector_and_size(world, tmp_path):
     path = written(tmp_path, device_sheet(measurement(), ORIGIN, assumed_watts(4, 1)))
-    rungs = ladder(world, path, f"published/{NETWORK}", [0.25, 0.5, 1.0])
+    rungs = ladder(world, path, TABLE, [0.25, 0.5, 1.0])
 
     # The rate of 6.25 GMAC/s stands in for the width that was not measured.
     assert rungs[0.25].encode_ns == 100_000_000
@@ -188,7 +189,7 @@ def test_a_scenario_uses_measured_points_of_its_detector_and_size(world, tmp_pat
 
 def test_a_point_of_another_size_of_picture_is_not_used(world, tmp_path):
     path = written(tmp_path, device_sheet(measurement(side=256), ORIGIN, assumed_watts(4, 1)))
-    rungs = ladder(world, path, f"published/{NETWORK}", [0.25])
+    rungs = ladder(world, path, TABLE, [0.25])
 
     assert rungs[0.25].encode_ns == round(rungs[0.25].device_mac / 6.25)
 
@@ -235,7 +236,7 @@ def test_the_verdict_is_conclusive_only_on_a_quiet_machine_of_the_same_speed():
 
 
 def test_networks_are_found_before_anything_is_measured():
-    assert groups([f"published/{NETWORK}"], None, [1.0, 0.25]) == ((NETWORK, 768, (0.25, 1.0)),)
+    assert groups([TABLE], None, [1.0, 0.25]) == ((NETWORK, 768, (0.25, 1.0)),)
     assert groups(["tiny-d0-cp"], [128, 256], [0.5]) == (
         ("tiny-d0-cp", 128, (0.5,)),
         ("tiny-d0-cp", 256, (0.5,)),
@@ -258,18 +259,18 @@ def test_the_shipped_measurement_says_what_machine_it_is_of_and_nothing_more():
             assert "virtual machine, 2 cores, AMD EPYC" in figure.source, key
             assert figure.kind == "measured", key
     assert {device.sheet.idle_w.kind, device.sheet.active_w.kind} == {"assumed"}
-    sides = {(point.detector, point.input_side.value) for point in device.sheet.points}
-    assert {(NETWORK, 256.0), (NETWORK, 768.0), ("small-d0-cp", 256.0)} <= sides
+    names = {point.detector for point in device.sheet.points}
+    assert {TABLE, f"{NETWORK}@256", "small-d0-cp"} <= names
 
 
 def test_the_shipped_measurement_is_what_a_scenario_runs_on(world):
     path = catalog.find("devices/devices", SHIPPED)
     device = load_device(path)
-    measured = ladder(world, SHIPPED, f"published/{NETWORK}", [0.25, 0.5, 0.75, 1.0])
+    measured = ladder(world, SHIPPED, TABLE, [0.25, 0.5, 0.75, 1.0])
     other = ladder(world, SHIPPED, "published/efficientdet-d2-bw", [0.25])
 
     for width, rung in measured.items():
-        seconds = device.point(NETWORK, width, 768).time_s.value
+        seconds = device.point(TABLE, width).time_s.value
         assert rung.encode_ns == round(seconds * 1e9)
     assert other[0.25].encode_ns == round(other[0.25].device_mac / device.rate)
 
@@ -287,5 +288,5 @@ def test_running_on_the_shipped_measurement_encodes_as_long_as_it_was_measured(t
 
     encoded_s = (frames["encode_end_ns"] - frames["encode_start_ns"]).dropna() / 1e9
     assert len(encoded_s) > 60
-    expected = device.point(NETWORK, 1.0, 768).time_s.value
+    expected = device.point(TABLE, 1.0).time_s.value
     assert encoded_s.mean() == pytest.approx(expected, rel=4 * device.jitter_cv / 60**0.5)

@@ -107,7 +107,7 @@ def test_what_is_written_is_named_by_a_scenario_at_once_and_can_be_checked(comma
     assert "a test" in source
     assert "2026-01-31" in source
     assert "1 thread" in source
-    assert device.point("tiny-d0-cp", 1.0, 128).p99_s is None
+    assert device.point("tiny-d0-cp", 1.0).p99_s is None
 
     code, out, _ = command("profile", "--check", "mine.yaml", "--quick", "--tolerance", 1000)
     assert code == 0

@@ -288,6 +288,11 @@ class TestWarnings:
             ("drive-a.up", "drive-a.down", "a trace of the direction 'down' is used as uplink"),
             ("fps: 5", "fps: 100", "clients.0.source.fps: the encoder needs 28 ms for a frame"),
             ("deadline_ms: 300", "deadline_ms: 20", "no answer can meet the deadline of 20 ms"),
+            (
+                "d2-bw",
+                "d2-fixed",
+                "clients.0.weights: each width of published/efficientdet-d2-fixed has weights of",
+            ),
             ("{fps: 5}", "{fps: 5, dataset: scenes}", "clients.0.source.dataset: has no effect"),
         ],
     )

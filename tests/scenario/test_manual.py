@@ -30,6 +30,8 @@ TABLES = {
     "`clients.N.source`": schema.SourceSpec,
     "`clients.N.ladder`": schema.LadderSpec,
     "`clients.N.queue`": schema.ClientQueueSpec,
+    "`clients.N.battery`": schema.BatterySpec,
+    "`clients.N.weights`": schema.WeightsSpec,
     "`claims`": schema.ClaimSpec,
 }
 

@@ -59,8 +59,8 @@ class Handover:
         if self.period_s == 13:
             raise ValueError("period_s must not be 13")
 
-    def capacity(self, rng):
-        return self.first.capacity(rng)
+    def medium(self, rng):
+        return self.first.medium(rng)
 
 
 @dataclass
@@ -95,7 +95,7 @@ def pumps():
 
 @pytest.fixture
 def handover(monkeypatch):
-    monkeypatch.setitem(links._targets, "handover", f"{__name__}:Handover")
+    monkeypatch.setitem(links._targets, "switchover", f"{__name__}:Handover")
     monkeypatch.setitem(links._targets, "clash", f"{__name__}:Clash")
 
 
@@ -234,11 +234,11 @@ class TestPartInAPart:
     """The third party's link of the documentation: a handover between two links."""
 
     UPLINK = """\
-    kind: handover
+    kind: switchover
     period_s: 5
     delay_ms: 7
     first: {kind: replay, trace: lte/drive-a.up}
-    second: {kind: handover, first: {kind: constant, mbps: 1}, second: {kind: constant, mbps: 2}}
+    second: {kind: switchover, first: {kind: constant, mbps: 1}, second: {kind: constant, mbps: 2}}
 """
 
     @pytest.fixture
@@ -284,7 +284,7 @@ class TestPartInAPart:
 
         schema = json_schema()
 
-        assert {"$ref": "#/$defs/link-handover"} in schema["$defs"]["link"]["oneOf"]
+        assert {"$ref": "#/$defs/link-switchover"} in schema["$defs"]["link"]["oneOf"]
         data = YAML(typ="safe").load(nested)
         jsonschema.Draft202012Validator(schema).validate(data)
         data["network"]["uplink"]["second"]["first"]["mbps"] = -1

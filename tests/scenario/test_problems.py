@@ -123,8 +123,9 @@ ONE_MISTAKE = {
     ),
     "no clients": (
         CLIENT, "clients: []\n",
-        ["13: clients: must be a list of groups of keys (name, count, device, "
-         "radio, detector, source, ladder, queue, drop_expired, answer_bytes), not an empty list"],
+        ["13: clients: must be a list of groups of keys (name, count, device, mode, "
+         "radio, detector, source, ladder, queue, drop_expired, battery, ambient_c, weights, "
+         "answer_bytes), not an empty list"],
     ),
     "no policies": (
         "  narrow: {kind: fixed, width: 0.25}\n  adaptive:\n    kind: goodput\n", "  {}\n",
@@ -238,6 +239,47 @@ ONE_MISTAKE = {
     "a policy that wants what is not on the ladder": (
         "width: 0.25", "width: 0.3",
         ["20: policies.narrow: α=0.3 8 bit is not on the ladder, which has α=0.167 8 bit; "],
+    ),
+    # What devices are, besides encoders.
+    "a mode of a device that has others": (
+        "device: raspberry-pi-5", "device: jetson-tx2\n    mode: maxx",
+        ["16: clients.0.mode: no mode of jetson-tx2 'maxx'. Did you mean 'maxq'? Known: maxn, "],
+    ),
+    "a mode of a device without modes": (
+        "source: {fps: 5}", "source: {fps: 5}\n    mode: maxn",
+        ["19: clients.0.mode: raspberry-pi-5 has no modes; leave the key out"],
+    ),
+    "the own battery of a device without one": (
+        "source: {fps: 5}", "source: {fps: 5}\n    battery: {charge: 0.5}",
+        ["19: clients.0.battery: raspberry-pi-5 has no battery of its own; give one a "
+         "capacity_wh"],
+    ),
+    "a battery that is more than full": (
+        "source: {fps: 5}", "source: {fps: 5}\n    battery: {capacity_wh: 20, charge: 50}",
+        ["19: clients.0.battery.charge: must be a number from 0 to 1, not 50"],
+    ),
+    "heat of a device of which nothing is known": (
+        "device: raspberry-pi-5", "device: jetson-tx2\n    ambient_c: 25",
+        ["16: clients.0.ambient_c: the file of jetson-tx2 says nothing of heat: it has no key "
+         "'thermal'"],
+    ),
+    "weights of a slimmable detector": (
+        "source: {fps: 5}", "source: {fps: 5}\n    weights: {residency: dram, set_mb: 10}",
+        ["19: clients.0.weights: published/efficientdet-d2-bw has one set of weights for all "
+         "widths: nothing is loaded"],
+    ),
+    "weights where the device has no place for them": (
+        "efficientdet-d2-bw\n    source: {fps: 5}",
+        "efficientdet-d2-fixed\n    source: {fps: 5}\n"
+        "    weights: {residency: sram, set_mb: 10}",
+        ["19: clients.0.weights: raspberry-pi-5: the device's weights lack 'sram_mb'"],
+    ),
+    "weights that lie nowhere": (
+        "efficientdet-d2-bw\n    source: {fps: 5}",
+        "efficientdet-d2-fixed\n    source: {fps: 5}\n    weights: {set_mb: 10}",
+        ["19: clients.0.weights.residency: required: where the weights of the other widths lie: "
+         "in the `sram` of an accelerator as far as they fit, in `dram`, or in `storage` ('sram', "
+         "'dram' or 'storage')"],
     ),
     # Between keys.
     "two groups of one name": (

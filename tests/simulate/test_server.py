@@ -48,8 +48,8 @@ def serve(arrivals_ns, decode_ns, *, mac=0, workers=1, deadline_ns=10**15, **opt
 
     sender = Sender()
 
-    def send(event=None):
-        number = 0 if event is None else event.value.frame.frame + 1
+    def send(job=None):
+        number = 0 if job is None else job.frame.frame + 1
         if number < len(frames):
             frame = frames[number]
             job = Job(frame, frame.captured_ns + deadline_ns, mac, sender)
@@ -185,7 +185,7 @@ def test_a_frame_that_comes_too_late_is_given_up_by_an_idle_server_as_well():
             refusals.append((env.now, fate))
 
     job = Job(FrameRecord(0, 0), 50, 1, Sender())
-    env.timeout(60, job).callbacks.append(server.arrive)
+    env.after(60, server.arrive, job)
     env.run()
 
     assert refusals == [(60, Fate.DROPPED_DEADLINE)]

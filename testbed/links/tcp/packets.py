@@ -177,6 +177,7 @@ class PacketFlow:
         elif self._arrivals and self._arrivals[0][0] == at_ns:
             _, number, sent_ns = self._arrivals.popleft()
             ends = number in self._ends
+            self._ends.discard(number)
             self._answer(at_ns, self._receiver.arrive(at_ns, number, sent_ns, ends=ends))
         elif self._acks and self._acks[0][0] == at_ns:
             self._sender.acknowledge(at_ns, self._acks.popleft()[1])

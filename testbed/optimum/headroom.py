@@ -1,0 +1,149 @@
+"""Policies beside the best static point and beside the optimum, all in the same simulator."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from testbed.model import Ladder
+from testbed.optimum.problem import AGE_CAP, Utility, problem_of
+from testbed.optimum.reference import solve
+from testbed.parts import spec_model
+from testbed.policies import policies
+from testbed.scenario import Scenario
+from testbed.scenario.schema import PolicySpec
+from testbed.simulate import simulate
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Headroom:
+    """What policies made of a seed, and what there was to be made of it; sums of utility.
+
+    Args:
+        values: From policy to its utility.
+        static: Place on the ladder of the best single point in hindsight.
+        static_value: What it is worth.
+        reached: What the optimum's plan is worth in the simulator, radio and server included.
+        upper: No policy's utility is above it.
+        frames: Frames captured.
+    """
+
+    values: Mapping[str, float]
+    static: int
+    static_value: float
+    reached: float
+    upper: float
+    frames: int
+
+    def regret(self, policy: str) -> float:
+        """Return how far below the upper bound a policy is, per frame."""
+        return (self.upper - self.values[policy]) / self.frames
+
+    def captured(self, policy: str) -> float | None:
+        """Return the share of the head-room over the best static point that a policy captures.
+
+        1 is what the optimum's plan reaches, 0 the best static point; less is below that. None
+        where the plan is no better than the best static point: there is nothing to capture.
+        """
+        room = self.reached - self.static_value
+        return (self.values[policy] - self.static_value) / room if room > 0 else None
+
+    def captured_least(self, policy: str) -> float | None:
+        """Return the same share of the room below the upper bound, which nobody may reach."""
+        room = self.upper - self.static_value
+        return (self.values[policy] - self.static_value) / room if room > 0 else None
+
+
+def headroom(
+    scenario: Scenario,
+    seed: int,
+    names: Iterable[str] | None = None,
+    *,
+    utility: Utility | None = None,
+    bins: int | None = None,
+) -> Headroom:
+    """Run policies, every single point and the optimum's plan on one seed.
+
+    Args:
+        scenario: Of one client.
+        seed: One of any.
+        names: Policies of the scenario; all of them if None.
+        utility: What a frame is worth.
+        bins: Steps of the backlog for the optimum.
+
+    Raises:
+        TestbedError: The scenario has several clients.
+    """
+    utility = utility or Utility()
+    problem = problem_of(scenario, seed, utility)
+    best = solve(problem, bins)
+    ladder = scenario.clients[0].ladder
+    deadline_ns = scenario.spec.deadline_ns
+
+    def worth(of: Scenario, policy: str) -> float:
+        frames = simulate(of, policy, seed).frames
+        return utility_of(frames, ladder, utility, deadline_ns)
+
+    def planned(places: Sequence[int]) -> float:
+        return worth(_with_plan(scenario, places), "planned")
+
+    static = [planned([place]) for place in range(len(ladder))]
+    at = static.index(max(static))
+    return Headroom(
+        values={name: worth(scenario, name) for name in names or scenario.spec.policies},
+        static=at,
+        static_value=static[at],
+        reached=max(planned(best.places), static[at]),
+        upper=best.upper,
+        frames=problem.frames,
+    )
+
+
+def _with_plan(scenario: Scenario, places: Sequence[int]) -> Scenario:
+    """Return a scenario whose one policy, `planned`, follows a list."""
+    model = spec_model(policies, "planned", PolicySpec)
+    plan = model.model_validate({"kind": "planned", "places": tuple(places)})
+    spec = scenario.spec.model_copy(update={"policies": {"planned": plan}})
+    return dataclasses.replace(scenario, spec=spec)
+
+
+def utility_of(frames: pa.Table, ladder: Ladder, utility: Utility, deadline_ns: int) -> float:
+    """Return the utility of the frames of one client in one run.
+
+    A frame that was dropped before the policy decided about it is worth nothing and costs nothing.
+
+    Args:
+        frames: Rows of `frames.parquet`.
+        ladder: What the policy chose from.
+        utility: What a frame is worth.
+        deadline_ns: From capture to answer.
+    """
+    places: dict[tuple[float, int, str], list[int]] = {}
+    for place, rung in enumerate(ladder):
+        point = rung.point
+        places.setdefault((point.width, point.bits, point.mode.value), []).append(place)
+    dearest = max(rung.encode_j for rung in ladder) or 1.0
+    step = utility.switching / max(len(ladder) - 1, 1)
+    total, age, last = 0.0, 0, None
+    names = ["captured_ns", "answered_ns", "width", "bits", "mode", "payload_bytes"]
+    rows = frames.sort_by("frame").select(names).to_pydict()
+    for captured, answered, width, bits, mode, payload in zip(*rows.values(), strict=True):
+        in_time = answered is not None and answered - captured <= deadline_ns
+        age = 0 if in_time else min(age + 1, AGE_CAP)
+        total -= utility.age * age / AGE_CAP
+        if mode is None:
+            continue
+        found = places[width, bits, mode]
+        # Rows do not tell codecs apart; payloads do.
+        place = next((p for p in found if ladder.rungs[p].payload_bytes == payload), found[0])
+        rung = ladder.rungs[place]
+        total += rung.accuracy * in_time - utility.energy * rung.encode_j / dearest
+        if last is not None:
+            total -= step * abs(place - last)
+        last = place
+    return total
