@@ -10,8 +10,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)
     warnings.simplefilter("ignore", DeprecationWarning)
     import effdet
-    from effdet.anchors import Anchors, decode_box_outputs
+    from effdet.anchors import AnchorLabeler, Anchors, decode_box_outputs
     from effdet.efficientdet import FpnCombine, Interpolate2d
+    from effdet.loss import DetectionLoss
     from timm.layers import BatchNormAct2d, DropPath
     from timm.layers.conv2d_same import Conv2dSame
     from timm.layers.pool2d_same import MaxPool2dSame
@@ -20,9 +21,11 @@ with warnings.catch_warnings():
     from timm.models.efficientnet import _gen_efficientnet
 
 __all__ = [
+    "AnchorLabeler",
     "Anchors",
     "BatchNormAct2d",
     "Conv2dSame",
+    "DetectionLoss",
     "DropPath",
     "FpnCombine",
     "Interpolate2d",

@@ -8,6 +8,8 @@ from typing import Literal
 
 from testbed.errors import UnknownName
 
+LONGEST = 1333 / 800  # longest side of an R-CNN's picture, as a multiple of the short one
+
 Family = Literal["efficientdet", "faster-rcnn", "mask-rcnn"]
 Kind = Literal["teacher", "fixed", "bw", "cp"]
 Compressor = Literal["mbconv", "sru-cru", "drop-index", "drop-magnitude", "stack"]
@@ -99,6 +101,13 @@ class SplitConfig:
         """Whether the backbone and the BiFPN are those of the coefficient."""
         own = (self.channel_multiplier, self.fpn_channels, self.fpn_cells)
         return own == (None, None, None)
+
+    @property
+    def longest_side(self) -> int:
+        """The most that a side of the network's input can have."""
+        if self.family == "efficientdet":
+            return self.side
+        return -(-round(self.side * LONGEST) // 32) * 32
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Return height and width of the bottleneck for a network input of that size."""

@@ -221,17 +221,20 @@ def count_detector(
                 found.append(one)
     if decoder:
         # It has one width, and the same input at each.
-        module = shapes.decoder
-        if config.family != "efficientdet":
-            # How many proposals survive depends on the values; on these random ones, the most
-            # that can, a thousand.
-            generator = torch.Generator().manual_seed(0)
-            first = detector.widths.values[0]
-            with torch.no_grad(), detector.widths.at(first):
-                picture = torch.randn(1, 3, side, side, generator=generator)
-                x = detector.decompressor(detector.bottleneck(picture))
+        module: Any = shapes.decoder
+        if config.family == "efficientdet":
+            one, _ = _count_part(config, 1.0, "decoder", module, x)
+        else:
+            # How many proposals survive depends on the values, so these are values; and on the
+            # suppression of overlaps, without which it is as many as can be: a thousand.
             module = detector.decoder
-        one, _ = _count_part(config, 1.0, "decoder", module, x)
+            generator = torch.Generator().manual_seed(0)
+            x = torch.randn(x.shape, generator=generator)
+            overlap, module.rpn.nms_thresh = module.rpn.nms_thresh, 1.0
+            try:
+                one, _ = _count_part(config, 1.0, "decoder", module, x)
+            finally:
+                module.rpn.nms_thresh = overlap
         found += [replace(one, width=width) for width in detector.widths.values]
     return sorted(found, key=lambda one: (one.width, PARTS.index(one.part)))
 

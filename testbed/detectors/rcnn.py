@@ -21,7 +21,7 @@ from torchvision.models.detection.transform import paste_masks_in_image
 from torchvision.ops.misc import FrozenBatchNorm2d
 
 from testbed.detectors.compressors import stack_pair
-from testbed.detectors.configurations import SplitConfig
+from testbed.detectors.configurations import LONGEST, SplitConfig
 from testbed.detectors.detections import Detections, Fit
 from testbed.detectors.slimmable import (
     SlimmableBatchNorm2d,
@@ -30,8 +30,6 @@ from testbed.detectors.slimmable import (
     make_slimmable,
 )
 from testbed.detectors.split import SplitDetector
-
-LONGEST = 1333 / 800  # longest side, as a multiple of the short one
 
 
 class RCNNDecoder(nn.Module):
