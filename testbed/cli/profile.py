@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 EXAMPLES = """
 [bold]Examples[/bold]
 
-  testbed profile efficientdet-d2-cp-c48-min25 --out mine.yaml
+  testbed profile efficientdet-d2-bw --name mine
 
-  testbed profile efficientdet-d2-cp-c48-min25 --input-side 256 --widths 0.25,0.5,0.75,1 --quick
-
-  testbed profile small-d0-cp efficientdet-d2-cp-c48-min25 --threads 1 --meter log.csv --name mine
-
-  testbed profile efficientdet-d2-bw --part decoder --name server
+  testbed run quickstart --set clients.0.device=mine.yaml
 
   testbed profile --check mine.yaml
 
-  testbed run quickstart --set clients.0.device=mine.yaml
+  testbed profile efficientdet-d2-cp-c48-min25 --input-side 256 --widths 0.25,0.5,0.75,1 --quick
+
+  testbed profile small-d0-cp efficientdet-d2-cp-c48-min25 --threads 1 --meter log.csv --name other
+
+  testbed profile efficientdet-d2-bw --part decoder --name server
 """
 
 QUICK_RUNS, QUICK_WARM_UP, QUICK_WINDOW_S = 10, 3, 1.0
