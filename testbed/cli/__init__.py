@@ -6,7 +6,20 @@ import sys
 
 import typer
 
-from testbed.cli import check, energy, estimate, look, report, run, sweep, trace, transfer
+from testbed.cli import (
+    check,
+    energy,
+    estimate,
+    evaluate,
+    look,
+    profile,
+    report,
+    run,
+    sweep,
+    trace,
+    train,
+    transfer,
+)
 from testbed.errors import TestbedError
 
 app = typer.Typer(
@@ -19,7 +32,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (run, sweep, energy, check, report, look, trace, transfer, estimate):
+for module in (
+    run,
+    sweep,
+    energy,
+    check,
+    report,
+    look,
+    trace,
+    transfer,
+    estimate,
+    profile,
+    train,
+    evaluate,
+):
     module.register(app)
 
 

@@ -41,15 +41,25 @@ class NetworkSheet(Sheet):
 
 @dataclass(frozen=True)
 class PointSheet(Sheet):
-    """Measured time of one part of a detector at one width; it goes before MAC over rate."""
+    """Measured time of one part of a detector at one width; it goes before MAC over rate.
+
+    `time_s` is the mean. `switch_s` is what the first run after another width takes longer than the
+    next, `peak_memory_mb` what a run needs beside the weights.
+    """
 
     detector: str = text()
     width: Number = number(positive=True, high=1)
     time_s: Number = number(positive=True)
+    input_side: Number | None = number(positive=True, optional=True)
+    threads: Number | None = number(low=1, optional=True)
+    gmac: Number | None = number(positive=True, optional=True)
+    p50_s: Number | None = number(positive=True, optional=True)
     p90_s: Number | None = number(positive=True, optional=True)
     p99_s: Number | None = number(positive=True, optional=True)
     jitter_cv: Number | None = number(high=2, optional=True)
     active_w: Number | None = number(positive=True, optional=True)
+    switch_s: Number | None = number(optional=True)
+    peak_memory_mb: Number | None = number(optional=True)
 
 
 @dataclass(frozen=True)

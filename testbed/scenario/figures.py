@@ -110,8 +110,9 @@ def _measured(key: str, points: Sequence[PointSheet], detectors: set[str]) -> bo
     found = re.match(r"points\[(\d+)\]\.(\w+)", key)
     if found is None:
         return True
-    # The percentiles are for people; jitter is drawn from its coefficient of variation.
-    return points[int(found[1])].detector in detectors and found[2] not in ("p90_s", "p99_s")
+    # The rest is for people; jitter is drawn from its coefficient of variation.
+    read = ("width", "time_s", "jitter_cv", "active_w")
+    return points[int(found[1])].detector in detectors and found[2] in read
 
 
 def _file(shelf: Shelf, name: str) -> Path:

@@ -1,0 +1,105 @@
+"""Weights: our own files, and networks that others trained.
+
+Nothing is downloaded here. The libraries' files are fetched by the user, and verified by the start
+of their SHA-256, which their publishers put into the file names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from testbed.detectors.configurations import SplitConfig
+from testbed.detectors.split import SplitDetector, build
+from testbed.errors import TestbedError
+
+
+class WeightsError(TestbedError):
+    """A file of weights is missing, damaged, or of another network."""
+
+
+def save(detector: SplitDetector, path: Path) -> None:
+    """Write a network, with its shape, as safetensors; in one step, so that no half is left."""
+    from safetensors.torch import save_file
+
+    state = {key: value.contiguous() for key, value in detector.state_dict().items()}
+    temporary = path.with_name(path.name + ".part")
+    save_file(state, str(temporary), {"config": json.dumps(asdict(detector.config))})
+    temporary.replace(path)
+
+
+def load(path: Path) -> SplitDetector:
+    """Return the network that `save` wrote. Raise a `WeightsError` if there is none."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            described = (file.metadata() or {}).get("config")
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise WeightsError(f"{path}: no safetensors file: {error}") from error
+    if described is None:
+        raise WeightsError(f"{path}: says of no network what it is; `testbed train` writes that")
+    fields = json.loads(described)
+    try:
+        config = SplitConfig(**fields | {"widths": tuple(fields["widths"])})
+    except (TypeError, ValueError, KeyError) as error:
+        raise WeightsError(f"{path}: describes no network of this version: {error}") from error
+    detector = build(config)
+    fill(detector, state, path)
+    return detector
+
+
+def fill(module: torch.nn.Module, state: Mapping[str, Tensor], source: object) -> None:
+    """Load a state exactly. Raise a `WeightsError` that names what is missing, new or misshapen."""
+    own = module.state_dict()
+    problems = [f"lacks {key}" for key in own if key not in state]
+    problems += [f"has {key}, which the network has not" for key in state if key not in own]
+    problems += [
+        f"{key} is {tuple(state[key].shape)} where the network has {tuple(own[key].shape)}"
+        for key in own
+        if key in state and own[key].shape != state[key].shape
+    ]
+    if problems:
+        more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
+        raise WeightsError(f"{source}: {'; '.join(problems[:5])}{more}")
+    module.load_state_dict(dict(state))
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a file of another project, `.pth` or safetensors.
+
+    A hash at the end of the file's name (`…-8107aa99.pth`) must be the start of its SHA-256.
+    Only tensors are unpickled. Raise a `WeightsError` otherwise.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file")
+    if named := re.search(r"-([0-9a-f]{8,64})\.\w+$", path.name):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if not digest.startswith(named[1]):
+            raise WeightsError(f"{path}: damaged: its SHA-256 is {digest[:8]}…, not {named[1]}…")
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return dict(load_file(str(path)))
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise WeightsError(f"{path}: no file of tensors: {error}") from error
+    for key in ("state_dict_ema", "state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    tensors = {k.removeprefix("module."): v for k, v in content.items() if isinstance(v, Tensor)}
+    if not tensors:
+        raise WeightsError(f"{path}: holds no tensors")
+    return tensors

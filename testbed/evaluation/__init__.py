@@ -1,0 +1,1 @@
+"""How well a detector detects: COCO's mAP, per width and bits, over real payloads."""

@@ -1,0 +1,1 @@
+"""Training: a teacher on ground truth, a slimmable student by distillation from its teacher."""

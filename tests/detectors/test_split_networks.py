@@ -1,0 +1,224 @@
+"""A network in parts is the library's; a student is its teacher plus a bottleneck."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra `detect`")
+pytest.importorskip("effdet", reason="needs the extra `detect`")
+
+from testbed.detectors import efficientdet, rcnn  # noqa: E402
+from testbed.detectors.configurations import CONFIGURATIONS, SplitConfig, find  # noqa: E402
+from testbed.detectors.slimmable import slim_layers  # noqa: E402
+from testbed.detectors.split import build  # noqa: E402
+from testbed.errors import UnknownName  # noqa: E402
+
+SMALL_RCNN = {"side": 96, "classes": 3, "compressor": "stack"}
+
+
+def shaken(network):
+    """Weights and statistics that are no round numbers."""
+    generator = torch.Generator().manual_seed(5)
+    for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
+        if tensor.is_floating_point() and not name.endswith("anchors"):
+            noise = torch.rand(tensor.shape, generator=generator)
+            with torch.no_grad():
+                if "running_var" in name:
+                    tensor.copy_(0.5 + noise)
+                elif name.endswith("bn3.weight"):
+                    tensor.mul_(0.2)  # so that residuals do not add up to huge activations
+                elif "bn" in name or "running_mean" in name:
+                    tensor.add_(0.2 * noise)
+    return network.eval()
+
+
+def pictures(side, n=1):
+    return torch.randn(n, 3, side, side, generator=torch.Generator().manual_seed(3))
+
+
+@pytest.mark.parametrize("name", ["tiny-d0", "efficientdet-d1", "efficientdet-d2"])
+def test_an_efficientdet_in_parts_is_that_of_the_library_at_all_levels(name):
+    config = find(name)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = shaken(efficientdet.library_model(config))
+    with torch.inference_mode():
+        x = pictures(config.side)
+        classes, boxes = network(x)
+        parts = efficientdet.from_library(network, config)
+        our_classes, our_boxes = parts(x)
+
+    assert len(classes) == len(boxes) == 5
+    for ours, theirs in zip([*our_classes, *our_boxes], [*classes, *boxes], strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["faster-rcnn", "mask-rcnn"])
+def test_an_rcnn_in_parts_is_that_of_the_library(family):
+    config = SplitConfig(name="small", family=family, **SMALL_RCNN)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = shaken(rcnn.library_model(config))
+    image = np.random.default_rng(0).integers(0, 256, (60, 110, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        (theirs,) = network([torch.from_numpy(image).permute(2, 0, 1) / 255])
+        parts = rcnn.from_library(network, config)
+        x, fit = parts.prepare(image)
+        (ours,) = parts.detect(parts.bottleneck(x[None]), [fit])
+
+    assert len(ours) > 0
+    np.testing.assert_allclose(ours.boxes, theirs["boxes"].numpy(), rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(ours.scores, theirs["scores"].numpy(), rtol=1e-5)
+    assert np.array_equal(ours.labels, theirs["labels"].numpy())
+    if family == "mask-rcnn":
+        assert np.array_equal(ours.masks, (theirs["masks"][:, 0] > 0.5).numpy())
+
+
+@pytest.mark.parametrize("name", ["tiny-d0-bw", "tiny-d0-cp", "small-d0-cp"])
+def test_a_student_differs_from_its_teacher_only_at_the_bottleneck(name):
+    config = find(name)
+    teacher = build(find(name.rpartition("-")[0]))
+    student = build(config, teacher=teacher)
+    x = pictures(config.side)
+
+    with torch.inference_mode():
+        torch.testing.assert_close(student.encoder(x), teacher.encoder(x), rtol=0, atol=1e-6)
+        p3 = teacher.encoder(x)
+        for ours, theirs in zip(
+            student.decoder.features(p3), teacher.decoder.features(p3), strict=True
+        ):
+            assert torch.equal(ours, theirs)
+
+
+def test_building_leaves_the_teacher_and_the_global_random_state_alone():
+    teacher = build(find("tiny-d0"))
+    before = torch.get_rng_state(), {k: v.clone() for k, v in teacher.state_dict().items()}
+    student = build(find("tiny-d0-cp"), teacher=teacher)
+    with torch.no_grad():
+        for parameter in student.parameters():
+            parameter.zero_()
+
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert all(torch.equal(v, before[1][k]) for k, v in teacher.state_dict().items())
+    assert not list(slim_layers(teacher))
+
+
+def test_a_seed_gives_the_same_weights_and_another_one_others():
+    first, again, other = (build(find("tiny-d0-bw"), seed=s).state_dict() for s in (3, 3, 4))
+
+    assert all(torch.equal(first[k], again[k]) for k in first)
+    assert not all(torch.equal(first[k], other[k]) for k in first)
+
+
+def test_only_what_the_paper_narrows_is_slimmable():
+    def names(name):
+        detector = build(find(name))
+        slim = set(map(id, slim_layers(detector)))
+        return {n for n, m in detector.named_modules() if id(m) in slim}
+
+    assert names("efficientdet-d2-bw") == {
+        "compressor.conv_pwl", "compressor.bn3", "decompressor.conv_pw",
+    }  # fmt: skip
+    cp = names("efficientdet-d2-cp-c48-min25")
+    assert not any(
+        n.startswith(("encoder.conv_stem", "encoder.bn1", "encoder.blocks.0")) for n in cp
+    )
+    assert len([n for n in cp if n.startswith("encoder.blocks.")]) == 6 * 8
+    assert "decompressor.bn3" not in cp
+    assert "decompressor.conv_pwl" in cp
+    assert not any(n.startswith("decoder") for n in cp)
+    assert names("faster-rcnn-bw") == {"compressor.7", "decompressor.0", "decompressor.2"}
+    assert names("faster-rcnn-cp") == {
+        "encoder.conv1", "encoder.bn1", "decompressor.0", "decompressor.2",
+        *(f"compressor.{k}" for k in (0, 1, 2, 3, 5, 6, 7)),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["tiny-d0-cp", "tiny-d0-bw"])
+def test_every_width_gives_the_bottleneck_its_channels_and_the_decoder_its_input(name):
+    config = find(name)
+    detector = build(config)
+    for width in config.widths:
+        with detector.widths.at(width), torch.inference_mode():
+            z = detector.bottleneck(pictures(128))
+            assert z.shape == (1, config.bottleneck(width), *config.grid(128, 128))
+            assert detector.decompressor(z).shape == (1, 24, 16, 16)
+
+
+def test_channels_are_dropped_by_index_or_by_magnitude():
+    by_index, by_size = (
+        build(find(f"efficientdet-d2-c12-{d}")) for d in ("drop", "drop-magnitude")
+    )
+    x = pictures(16).repeat(1, 16, 1, 1)
+    x[:, 30:42] *= 9
+    by_size.compressor.calibrate(x)
+
+    assert by_index.compressor.kept.tolist() == list(range(12))
+    assert by_size.compressor.kept.tolist() == list(range(30, 42))
+    assert torch.equal(by_size.compressor(x), x[:, 30:42])
+
+
+def test_a_picture_lies_top_left_on_zeros():
+    image = np.full((40, 80, 3), 255, np.uint8)
+    x, fit = build(find("tiny-d0")).prepare(image)
+
+    assert (fit.original, fit.resized, fit.canvas) == ((40, 80), (64, 128), (128, 128))
+    assert x[:, 64:].abs().max() == 0
+    torch.testing.assert_close(
+        x[:, 0, 0], torch.tensor([(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225])
+    )
+
+
+def test_boxes_come_back_in_pixels_of_the_picture():
+    """One anchor speaks: the one of the first cell, level 3, scale 1, square, 4 strides wide."""
+    decoder = build(find("tiny-d0")).decoder
+    logits = [torch.full((1, 9 * 90, s, s), -9.0) for s in (16, 8, 4, 2, 1)]
+    codes = [torch.zeros(1, 36, s, s) for s in (16, 8, 4, 2, 1)]
+    logits[0][0, 4, 3, 5] = 3.0  # anchor 0, class 5, row 3, column 5
+    decoder.forward = lambda x: (logits, codes)
+    from testbed.detectors.detections import Fit
+
+    (found,) = decoder.detect(torch.zeros(1), [Fit((64, 128), (64, 128), (128, 128))])
+
+    assert found.labels.tolist() == [5]
+    np.testing.assert_allclose(found.boxes, [[44 - 16, 28 - 16, 44 + 16, 28 + 16]])
+    np.testing.assert_allclose(found.scores, [1 / (1 + np.exp(-3))], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", [n for n in CONFIGURATIONS if "d0" not in n])
+def test_every_published_configuration_has_the_bottleneck_of_its_table(name):
+    config = CONFIGURATIONS[name]
+    if config.kind == "teacher":
+        assert config.channels == 0
+    elif config.family == "efficientdet":
+        assert config.grid(config.side, config.side) == (config.side // 8, config.side // 8)
+    else:
+        assert config.grid(800, 800) == (204, 204)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"side": 100}, "multiple of 128"),
+        ({"kind": "bw"}, "needs channels"),
+        ({"kind": "fixed", "channels": 12, "widths": (0.5, 1.0)}, "width 1 only"),
+        ({"kind": "cp", "channels": 12, "compressor": "stack"}, "not one of efficientdet"),
+        ({"kind": "bw", "channels": 12, "compressor": "sru-cru"}, "one width only"),
+        ({"coefficient": 7}, "0, 1 or 2"),
+        ({"classes": 0}, "at least 1"),
+    ],
+)
+def test_a_shape_of_no_sense_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        SplitConfig(name="x", **changes)
+
+
+def test_a_wrong_name_meets_the_nearest():
+    with pytest.raises(UnknownName, match="Did you mean 'efficientdet-d2-bw'"):
+        find("efficientdet-d2-bv")
+
+
+def test_a_teacher_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match="tiny-d0 cannot teach small-d0-bw"):
+        build(find("small-d0-bw"), teacher=build(find("tiny-d0")))
