@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import runpy
 from itertools import groupby, pairwise
+from pathlib import Path
 from statistics import mean
 
 import numpy as np
@@ -64,6 +66,16 @@ def test_every_link_keeps_its_promises(name, tmp_path):
 
 def test_a_bare_model_can_be_held_to_them_too():
     check_link(lambda: FifoLink(ConstantRate(10**6), 5 * MS, 30_000))
+
+
+def test_the_link_of_the_manual_keeps_them(tmp_path):
+    """The example of docs/links.md, as it stands there."""
+    page = Path(__file__).resolve().parents[2] / "docs" / "links.md"
+    example = page.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    file = tmp_path / "tunnel.py"
+    file.write_text(example, encoding="utf-8")
+    tunnel = runpy.run_path(str(file))["Tunnel"]
+    check_link(lambda: tunnel(link=BYTE_A_US))
 
 
 class Forgetful(FifoLink):
