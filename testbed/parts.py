@@ -74,10 +74,12 @@ class CatalogFile:
     Args:
         shelf: Where in the catalogue such files are.
         checksum: Option of the same part that holds the sha256 of the file, if it has one.
+        kinds: Of a trace: which kinds of it the part can use.
     """
 
     shelf: Shelf
     checksum: str = "sha256"
+    kinds: tuple[str, ...] = ("opportunities", "rate")
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,9 @@ class DelaySeries(Link):
 
     link: Annotated[Any, Nested("link"), Field(description="The link that is delayed.")]
     trace: Annotated[
-        str, CatalogFile("traces"), Field(description="A trace of round trips: name or path.")
+        str,
+        CatalogFile("traces", kinds=("delay",)),
+        Field(description="A trace of round trips: name or path."),
     ]
     share: _Share = 0.5
     start_s: Annotated[float, Field(ge=0, description="Where in the series a run begins, s.")] = 0.0
@@ -115,7 +117,7 @@ class AfterIdle(Link):
     ] = ()
     trace: Annotated[
         str | None,
-        CatalogFile("traces"),
+        CatalogFile("traces", kinds=("delay-after-idle",)),
         Field(description="Measured round trips after silences, in place of the table."),
     ] = None
     sha256: Sha256 = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -88,14 +89,15 @@ class Ideal:
 
 
 class IdealConnection:
-    """Messages over one link, in order."""
+    """Messages over one link, in order; others may send over it as well."""
 
-    __slots__ = ("_link",)
+    __slots__ = ("_link", "_sent")
 
     next_ns = None
 
     def __init__(self, link: LinkModel) -> None:
         self._link = link
+        self._sent: deque[tuple[int, int]] = deque()  # when a payload has left, and its size
 
     def send(
         self, now_ns: int, payload_bytes: int, done: Done, deadline_ns: int | None = None
@@ -108,6 +110,7 @@ class IdealConnection:
         if sent_ns is None:
             done(Delivery(now_ns, now_ns, 0, None, Loss.QUEUE))
             return
+        self._sent.append((sent_ns, payload_bytes))
         arrived_ns = link.arrive(sent_ns)
         loss = Loss.MEDIUM if arrived_ns is None else None
         done(Delivery(start_ns, sent_ns, payload_bytes, arrived_ns, loss))
@@ -116,5 +119,14 @@ class IdealConnection:
         """Do nothing; everything has been computed."""
 
     def backlog_bytes(self, now_ns: int) -> int:
-        """Return the bytes that have not left the link."""
-        return self._link.backlog_bytes(now_ns)
+        """Return the bytes of this sender that have not left the link.
+
+        On a link of its own to the byte; on one that others use as well, a payload counts whole
+        until it has left.
+        """
+        sent = self._sent
+        while sent and sent[0][0] <= now_ns:
+            sent.popleft()
+        if not sent:
+            return 0
+        return min(sum([size for _, size in sent]), self._link.backlog_bytes(now_ns))

@@ -239,11 +239,15 @@ class Resolver:
                 for fault in str(error).splitlines():
                     self.report(path, fault)
                 return
-            if trace.kind not in ("opportunities", "rate"):
-                what = f"'{self.source.get(path)}' holds delays, not what a channel can carry"
+            if trace.kind not in marker.kinds:
+                needed = " or ".join(marker.kinds)
+                what = (
+                    f"'{self.source.get(path)}' is a trace of kind {trace.kind}; needed: {needed}"
+                )
                 self.report(path, what)
                 return
-            self.traces[path] = trace
+            if trace.kind != "delay-after-idle":  # no series in time that a run could outlast
+                self.traces[path] = trace
             digest = trace.sha256
         else:
             digest = hashlib.sha256(file.read_bytes()).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.errors import TestbedError
+from testbed.errors import InputErrors, TestbedError
 from testbed.scenario import load
 from testbed.simulate.run import simulate
 
@@ -129,3 +129,18 @@ def test_what_a_datagram_loses_is_lost_and_what_it_gives_up_is_late():
 def test_what_belongs_to_one_senders_queue_is_refused_in_a_cell(link):
     with pytest.raises(TestbedError, match=r"network\.uplink: sleep and queue management"):
         rows_of([TWO, f"network.uplink={link}"])
+
+
+def test_a_link_takes_only_the_kind_of_trace_that_it_can_use(tmp_path):
+    """Probes after silences wake a link, and carry nothing: 50 ms, and 150 after five seconds."""
+    probes = tmp_path / "probes.csv"
+    rows = [f"5G,T,{silence},{50 + 100 * (silence > 5)},0,6,YEP" for silence in range(12)]
+    head = "enabled_radio_type,carrier,interval,RTT1,RTT2,active_radio_type,KeepOrDrop"
+    probes.write_text("\n".join([head, *rows]) + "\n")
+    with pytest.raises(InputErrors, match="needed: opportunities or rate"):
+        load("quickstart", [*SHORT, f"network.uplink={{kind: replay, trace: {probes}}}"])
+    steady = "{kind: constant, mbps: 20}"
+    sleepy = f"network.uplink={{kind: after-idle, trace: {probes}, link: {steady}}}"
+    often = mean_latency_ms([sleepy])
+    seldom = mean_latency_ms([sleepy, "clients.0.source={fps: 0.15}", "duration_s=30"])
+    assert seldom == pytest.approx(often + 100, abs=40)  # the first frame finds it awake
