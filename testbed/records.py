@@ -248,8 +248,12 @@ def write_text(path: Path, text: str) -> None:
         raise _cannot_write(path, error) from error
 
 
+Put = Callable[[str, "str | pa.Table"], None]
+"""Writes one file of a run folder, by name: text or a table."""
+
+
 @contextmanager
-def writing(folder: Path) -> Iterator[Callable[[str, str | pa.Table], None]]:
+def writing(folder: Path) -> Iterator[Put]:
     """Open a run folder for writing; yields `put(name, content)`.
 
     Text is written as UTF-8, tables as Parquet. The folder is complete when the block ends without

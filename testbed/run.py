@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from testbed.records import RunRows
 from testbed.scenario import Scenario, dump, figures
 from testbed.simulate import simulate
 from testbed.simulate.run import PLOT_BIN_NS, client_names, offered_mbps
+from testbed.workers import pool
 
 Progress = Callable[[int, int], None]
 """Called with the number of (policy, seed) pairs done and their total."""
@@ -41,8 +41,10 @@ def run(
         EnvironmentLacks: The folder cannot be written.
     """
     folder = folder_of(scenario, out)
-    write(scenario, folder, workers=workers, progress=progress)
-    report.write(folder)
+    with records.writing(folder) as put:
+        _fill(put, folder, scenario, workers, progress)
+        for name, text in report.render(records.read_back(folder)).items():
+            put(name, text)
     return folder
 
 
@@ -55,13 +57,19 @@ def write(
 ) -> None:
     """Write the run folder of a scenario, all but its report. As `run`, into that very folder."""
     with records.writing(folder) as put:
-        rows = _simulate_all(scenario, workers, progress)
-        frames, energy = records.tables(rows)
-        put("frames.parquet", frames)
-        put("energy.parquet", energy)
-        put("scenario.yaml", dump(scenario))
-        put("provenance.json", _json(_provenance(scenario, rows)))
-        put("summary.json", _json(compare.summary(records.read_back(folder))))
+        _fill(put, folder, scenario, workers, progress)
+
+
+def _fill(
+    put: records.Put, folder: Path, scenario: Scenario, workers: int, progress: Progress
+) -> None:
+    rows = _simulate_all(scenario, workers, progress)
+    frames, energy = records.tables(rows)
+    put("frames.parquet", frames)
+    put("energy.parquet", energy)
+    put("scenario.yaml", dump(scenario))
+    put("provenance.json", _json(_provenance(scenario, rows)))
+    put("summary.json", _json(compare.summary(records.read_back(folder))))
 
 
 def folder_of(scenario: Scenario, out: Path) -> Path:
@@ -78,15 +86,10 @@ def _simulate_all(scenario: Scenario, workers: int, progress: Progress) -> list[
             rows.append(simulate(scenario, policy, seed))
             progress(len(rows), len(jobs))
         return rows
-    with ProcessPoolExecutor(workers) as pool:
-        pending = [pool.submit(simulate, scenario, *job) for job in jobs]
-        try:
-            for future in pending:
-                rows.append(future.result())
-                progress(len(rows), len(jobs))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    with pool(workers) as processes:
+        for future in [processes.submit(simulate, scenario, *job) for job in jobs]:
+            rows.append(future.result())
+            progress(len(rows), len(jobs))
     return rows
 
 

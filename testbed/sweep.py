@@ -12,7 +12,7 @@ import io
 import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from testbed.metrics import METRICS
 from testbed.run import folder_of, run
 from testbed.scenario import Scenario, load
 from testbed.scenario import source as yaml_source
+from testbed.workers import pool
 
 KEYS = {"schema", "scenario", "grid"}
 
@@ -114,17 +115,13 @@ def run_sweep(
             run(point.scenario, out)
             progress(done, total)
     else:
-        with ProcessPoolExecutor(workers) as pool:
-            pending = {pool.submit(run, point.scenario, out) for point in todo.values()}
-            try:
-                while pending:
-                    done_now, pending = wait(pending, return_when=FIRST_COMPLETED)
-                    for future in done_now:
-                        future.result()
-                    progress(total - len(pending), total)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        with pool(workers) as processes:
+            pending = {processes.submit(run, point.scenario, out) for point in todo.values()}
+            while pending:
+                done_now, pending = wait(pending, return_when=FIRST_COMPLETED)
+                for future in done_now:
+                    future.result()
+                progress(total - len(pending), total)
     return [folder_of(point.scenario, out) for point in points]
 
 

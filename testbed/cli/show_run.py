@@ -15,24 +15,29 @@ class Column(NamedTuple):
         metric: Its name in the summary.
         factor: From the metric's unit to the one shown.
         shown: Format of the number.
+        wide: Whether it is left out where there is little room.
     """
 
     heading: str
     metric: str
     factor: float
     shown: str
+    wide: bool = False
 
 
 COLUMNS = (
     Column("on-time mAP", "on_time_map", 1, ".3f"),
     Column("p50 ms", "latency_p50_ms", 1, ".0f"),
     Column("p95 ms", "latency_p95_ms", 1, ".0f"),
-    Column("p99 ms", "latency_p99_ms", 1, ".0f"),
+    Column("p99 ms", "latency_p99_ms", 1, ".0f", wide=True),
     Column("misses %", "deadline_miss_rate", 100, ".1f"),
     Column("J/frame", "energy_per_frame_j", 1, ".3f"),
-    Column("payload kB", "payload_bytes_mean", 1e-3, ".0f"),
-    Column("mean α", "width_mean", 1, ".2f"),
+    Column("payload kB", "payload_bytes_mean", 1e-3, ".0f", wide=True),
+    Column("mean α", "width_mean", 1, ".2f", wide=True),
 )
+
+WIDE = 120
+"""Columns of a terminal from which on the whole table fits."""
 
 
 def print_run(folder: Path, summary: Mapping[str, Any], warnings: Sequence[str]) -> None:
@@ -45,12 +50,13 @@ def print_run(folder: Path, summary: Mapping[str, Any], warnings: Sequence[str])
 
     out = console()
     best = summary["comparison"]["best_fixed"]
+    columns = [c for c in COLUMNS if out.width >= WIDE or not c.wide]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("policy")
-    for column in COLUMNS:
-        table.add_column(column.heading, justify="right")
+    for column in columns:
+        table.add_column(column.heading, justify="right", no_wrap=True)
     for policy, metrics in summary["policies"].items():
-        cells = [_cell(metrics[c.metric], c.factor, c.shown) for c in COLUMNS]
+        cells = [_cell(metrics[c.metric], c.factor, c.shown) for c in columns]
         table.add_row(Text(f"{policy} *" if policy == best else policy), *cells)
     out.print(table)
     seeds = next(iter(summary["policies"].values()))["captured"]["n"]

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from testbed.report.markdown import markdown
 from testbed.report.page import page
 from testbed.report.view import View
 
-__all__ = ["write"]
+if TYPE_CHECKING:
+    from testbed.records import Run
+
+__all__ = ["render", "write"]
 
 
-def write(run_folder: Path) -> Path:
-    """Write `report.html` and `report.md` into a run folder and return the path of the page.
+def render(run: Run) -> dict[str, str]:
+    """Return the report of a run: the text of each of its files, by name.
 
     Identical folders give identical bytes. Everything is computed from the rows, so that a report
     can be made again by a later version.
+    """
+    view = View(run)
+    return {"report.md": markdown(view), "report.html": page(view)}
+
+
+def write(run_folder: Path) -> Path:
+    """Write the report into a run folder and return the path of the page.
 
     Raises:
         RunError: The folder is missing or incomplete.
@@ -23,13 +34,6 @@ def write(run_folder: Path) -> Path:
     """
     from testbed import records
 
-    view = View(records.read(run_folder))
-    path = run_folder / "report.html"
-    try:
-        (run_folder / "report.md").write_text(markdown(view), encoding="utf-8", newline="\n")
-        path.write_text(page(view), encoding="utf-8", newline="\n")
-    except OSError as error:
-        from testbed.errors import EnvironmentLacks
-
-        raise EnvironmentLacks(f"cannot write {error.filename or path}: {error.strerror}") from None
-    return path
+    for name, text in render(records.read(run_folder)).items():
+        records.write_text(run_folder / name, text)
+    return run_folder / "report.html"

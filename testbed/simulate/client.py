@@ -227,7 +227,11 @@ class Client:
                 return
             if wire_bytes:
                 frame.send_start_ns = start_ns
-                frame.wire_bytes = wire_bytes
+                frame.wire_bytes = (
+                    wire_bytes
+                    if sent_ns <= self._end_ns
+                    else round(wire_bytes * self._share_of_run(start_ns, sent_ns))
+                )
                 frame.radio_j += self._on_air(start_ns, sent_ns, wire_bytes)
             if arrived_ns is None:
                 self._fail(frame, FATE_OF[loss], max(sent_ns, now))
@@ -257,10 +261,14 @@ class Client:
         if end_ns > self._end_ns:
             if start_ns >= self._end_ns:
                 return 0.0
-            share = (self._end_ns - start_ns) / (end_ns - start_ns)
+            share = self._share_of_run(start_ns, end_ns)
             end_ns = self._end_ns
             up_bytes, down_bytes = round(up_bytes * share), round(down_bytes * share)
         return self.radio.use(start_ns, end_ns, up_bytes, down_bytes)
+
+    def _share_of_run(self, start_ns: int, end_ns: int) -> float:
+        """Return the share of a stretch that goes beyond the end of the run that lies within it."""
+        return max(0, self._end_ns - start_ns) / (end_ns - start_ns)
 
     def decoded(self, job: Job) -> None:
         """Take the answer from the server to the downlink, when the radio listens."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -143,3 +144,67 @@ def test_the_help_has_examples(command):
 
     assert code == 0
     assert "testbed run quickstart" in out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_no_worker_outlives_an_interrupted_run(tmp_path, number):
+    """Ctrl-C reaches the whole group of processes, as in a terminal; a kill only the first."""
+    words = [sys.executable, "-m", "testbed", "run", "quickstart", "--out", str(tmp_path), *LONG]
+    process = subprocess.Popen(
+        [*words, "--workers", "2"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    for _ in range(300):
+        workers = children(process.pid)
+        if len(workers) >= 2:
+            break
+        time.sleep(0.1)
+    time.sleep(0.5)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+
+    for _ in range(50):
+        if not any(Path(f"/proc/{pid}").exists() and not zombie(pid) for pid in workers):
+            break
+        time.sleep(0.1)
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    assert "Traceback" not in err
+    assert not any(Path(f"/proc/{pid}").exists() and not zombie(pid) for pid in workers)
+
+
+def children(pid):
+    """Return the processes that a process has started."""
+    try:
+        return [int(c) for c in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def zombie(pid):
+    """Return whether a process has ended and waits to be collected."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def test_a_report_that_cannot_be_written_leaves_the_folder_incomplete(
+    command, tmp_path, monkeypatch
+):
+    def full(run):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("testbed.report.render", full)
+    code, _, err = command("run", "quickstart", "--out", tmp_path, "--set", "duration_s=5")
+    (folder,) = tmp_path.iterdir()
+
+    assert code == 3
+    assert "no space left on the disk" in err
+    assert (folder / "INCOMPLETE").exists()

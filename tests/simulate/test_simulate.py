@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from testbed.policies.fixed import Fixed
 from testbed.simulate import simulate
 
 MS = 1_000_000
@@ -245,3 +246,32 @@ def test_credibility_17_unlimited_bandwidth_gives_the_best_point_not_the_widest(
     widths = [f["width"] for f in frames_of(scenario, "adaptive")]
 
     assert set(widths[3:]) == {0.916}
+
+
+def test_bytes_that_have_not_left_by_the_end_are_not_on_the_wire(world):
+    """At 1 Mbit/s the link carries 125 kB a second and no more, whatever was handed over."""
+    scenario = world("network.uplink.mbps", 1)
+
+    wire = sum(frame["wire_bytes"] for frame in frames_of(scenario))
+
+    assert 0.9 * 125_000 * 10.3 < wire <= 125_000 * 10.3
+
+
+def test_a_policy_sees_its_own_backlog_only(world, monkeypatch):
+    """Two clients in one queue: what the other has handed over is not this one's backlog."""
+    seen = []
+    choose = Fixed.choose
+
+    def spy(self, observation, ladder):
+        seen.append((observation.backlog_bytes, observation.outstanding))
+        return choose(self, observation, ladder)
+
+    monkeypatch.setattr(Fixed, "choose", spy)
+    simulate(
+        world("network.uplink.mbps", 1, "network.uplink.sharing", "fifo", "clients.0.count", 2),
+        "narrow",
+        1,
+    )
+
+    assert max(backlog for backlog, _ in seen) > 500_000
+    assert all(backlog <= outstanding * 73_728 for backlog, outstanding in seen)
