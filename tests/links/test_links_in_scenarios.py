@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.errors import InputErrors, TestbedError
+from testbed.errors import InputErrors
 from testbed.scenario import load
 from testbed.simulate.run import simulate
 
@@ -127,7 +127,7 @@ def test_what_a_datagram_loses_is_lost_and_what_it_gives_up_is_late():
     ],
 )
 def test_what_belongs_to_one_senders_queue_is_refused_in_a_cell(link):
-    with pytest.raises(TestbedError, match=r"network\.uplink: sleep and queue management"):
+    with pytest.raises(InputErrors, match=r"network\.uplink\.sharing: a link that .* one sender's"):
         rows_of([TWO, f"network.uplink={link}"])
 
 
