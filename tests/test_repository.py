@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import types
 from pathlib import Path
 
 import pytest
@@ -214,3 +215,28 @@ def test_the_first_scenario_of_the_readme_is_right():
     scenario = load_text(text.split("```yaml\n")[1].split("```")[0])
 
     assert list(scenario.spec.policies) == ["narrow", "wide", "adaptive"]
+
+
+def test_the_policy_of_the_contributing_guide_works_as_it_stands(monkeypatch, capsys):
+    """Its file, its line in the table, its referee, `testbed show` and a scenario."""
+    from testbed import cli
+    from testbed.policies import policies
+
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    policy, line, referee = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (override,) = re.findall(r"--set '(.*?)'", text)
+    module = types.ModuleType("testbed.policies.cautious")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(policies, "_targets", dict(policies._targets))
+
+    exec(policy, module.__dict__)
+    exec(line, {"policies": policies})
+    exec(referee, {})
+    monkeypatch.setattr(sys, "argv", ["testbed", "show", "policy", "cautious"])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    loaded = scenario.load("quickstart", [override])
+
+    assert not left.value.code
+    assert "What is little, bytes." in capsys.readouterr().out
+    assert loaded.spec.policies["mine"].most_bytes == 5000

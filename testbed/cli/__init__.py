@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import sys
+from pathlib import Path
 
 import typer
 
@@ -20,7 +24,7 @@ from testbed.cli import (
     train,
     transfer,
 )
-from testbed.errors import TestbedError
+from testbed.errors import EnvironmentLacks, TestbedError
 
 app = typer.Typer(
     name="testbed",
@@ -55,8 +59,17 @@ def main() -> None:
     0 success, 1 a claim or check failed, 2 bad input, 3 the machine lacks something,
     130 interrupted. Somebody's mistake is a line on standard error, never a traceback.
     """
+    if sys.stderr is None:  # closed by whoever started us
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+    if sys.stdout is None:
+        print("standard output is closed; there is nowhere to write to", file=sys.stderr)  # noqa: T201
+        sys.exit(EnvironmentLacks.exit_code)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a locale may lack what we print, such as α
+            stream.reconfigure(errors="replace")
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()  # while somebody can still be told that it does not work
     except TestbedError as error:
         print(error, file=sys.stderr)  # noqa: T201
         code = error.exit_code
@@ -70,6 +83,19 @@ def main() -> None:
         print("interrupted", file=sys.stderr)  # noqa: T201
         code = 130
     except BrokenPipeError:  # whoever read our output has seen enough
-        sys.stderr.close()
+        _discard_output()
         code = 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _discard_output()
+        print(f"cannot write: {error.strerror}", file=sys.stderr)  # noqa: T201
+        code = EnvironmentLacks.exit_code
     sys.exit(code)
+
+
+def _discard_output() -> None:
+    """Let what standard output still holds go nowhere, so that leaving does not fail on it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from testbed.errors import did_you_mean
 from testbed.model import NS_PER_S
 from testbed.scenario.resolve import Resolver
 from testbed.scenario.schema import (
     BEST_FIXED,
     Count,
+    LinkSpec,
     Name,
     Positive,
     SourceSpec,
@@ -15,6 +18,13 @@ from testbed.scenario.schema import (
     to_ns,
 )
 from testbed.scenario.source import KeyPath
+from testbed.streams import stream
+
+if TYPE_CHECKING:
+    from testbed.links.link import Link
+
+MAX_FRAMES = 50_000_000
+"""Most frames of one run, all of which are held in memory until it ends."""
 
 
 def check(resolver: Resolver) -> None:
@@ -23,17 +33,43 @@ def check(resolver: Resolver) -> None:
     _client_names_differ(resolver, groups)
     for group in groups:
         _something_is_captured(resolver, (*group, "source"))
+    _fits_in_memory(resolver, groups)
     _claims_name_policies(resolver)
+
+
+def check_link(resolver: Resolver, path: KeyPath, link: Link) -> None:
+    """Report why the link at `path` cannot be opened, or not be shared as the scenario says."""
+    try:
+        medium = link.medium(stream(0, "check", *map(str, path)))
+    except ValueError as error:
+        resolver.report(path, str(error))
+        return
+    default = LinkSpec.model_fields["sharing"].default
+    sharing = resolver.source.get((*path, "sharing")) or default
+    clients = sum(_count(resolver, group) for group in resolver.source.children(("clients",)))
+    if clients < 2 or sharing in ("none", "fifo"):
+        return
+    if medium.wake is not None or medium.queue is not None:
+        what = "sleeps" if medium.queue is None else "manages its queue"
+        message = (
+            f"a link that {what} is one sender's, so {clients} clients cannot share it by "
+            f"{sharing}; allowed: none, fifo"
+        )
+        resolver.report((*path, "sharing"), message)
+
+
+def _count(resolver: Resolver, group: KeyPath) -> int:
+    count: int | None = resolver.sound(Count, (*group, "count"))
+    return count or 1
 
 
 def _client_names_differ(resolver: Resolver, groups: list[KeyPath]) -> None:
     taken: dict[str, str] = {}
     for group in groups:
         name = resolver.sound(Name, (*group, "name"))
-        count = resolver.sound(Count, (*group, "count")) or 1
         if name is None:
             continue
-        names = client_names(name, count)
+        names = client_names(name, _count(resolver, group))
         for client in names:
             if client in taken:
                 message = f"there is a client '{client}' already, of group '{taken[client]}'"
@@ -54,6 +90,25 @@ def _something_is_captured(resolver: Resolver, path: KeyPath) -> None:
     elif camera.phase_ns >= to_ns(duration_s, NS_PER_S):
         message = f"the first capture would be after the end of the run, {duration_s:g} s"
         resolver.report((*path, "phase"), message)
+
+
+def _fits_in_memory(resolver: Resolver, groups: list[KeyPath]) -> None:
+    duration_s = resolver.sound(Positive, ("duration_s",))
+    if duration_s is None:
+        return
+    per_s = 0.0
+    for group in groups:
+        camera = resolver.sound(SourceSpec, (*group, "source"))
+        if camera is not None:
+            per_s += camera.fps * _count(resolver, group)
+    frames = duration_s * per_s
+    if frames > MAX_FRAMES:
+        number = f"{frames:,.0f}" if frames < 1e15 else f"{frames:.3g}"
+        message = (
+            f"{number} frames would be captured for each policy and seed (duration_s × fps × "
+            f"count); at most {MAX_FRAMES:,} fit, which is {MAX_FRAMES / per_s:g} s here"
+        )
+        resolver.report(("duration_s",), message)
 
 
 def _claims_name_policies(resolver: Resolver) -> None:

@@ -22,7 +22,7 @@ from testbed.model import Ladder
 from testbed.parts import Nested
 from testbed.scenario import overrides as override
 from testbed.scenario import source as yaml_source
-from testbed.scenario.checks import check
+from testbed.scenario.checks import check, check_link
 from testbed.scenario.problems import translate
 from testbed.scenario.resolve import Equipment, Resolver
 from testbed.scenario.schema import ClientSpec, LinkSpec, PolicySpec, ScenarioSpec, TransportSpec
@@ -98,7 +98,12 @@ def load(path: Path | str, overrides: Iterable[str] = ()) -> Scenario:
             it at once.
     """
     path = Path(path)
-    if not path.exists():
+    try:
+        exists = path.exists()
+    except OSError as error:  # in a folder that may not be entered, or too long a name
+        reason = f"cannot be read: {error.strerror}"
+        raise InputErrors([Problem(str(path), None, "", reason)]) from None
+    if not exists:
         known = dict(catalog.entries("scenarios"))
         if str(path) not in known:
             hint = did_you_mean(str(path).removesuffix(".yaml"), known)
@@ -181,7 +186,9 @@ def _resolve(resolver: Resolver) -> tuple[ServerProfile | None, list[Equipment]]
     """Look up whatever of the scenario is sound; report what cannot be found or used."""
     server = resolver.server(("server", "profile"))
     for key in ("uplink", "downlink", "transport"):
-        resolver.part(("network", key), _NETWORK_PARTS[key])
+        part = resolver.part(("network", key), _NETWORK_PARTS[key])
+        if part is not None and key != "transport":
+            check_link(resolver, ("network", key), part)
     equipment: list[Equipment] = []
     ladders: dict[str, Ladder] = {}
     for group in resolver.source.children(("clients",)):

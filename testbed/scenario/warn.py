@@ -31,6 +31,7 @@ def warnings_of(
     """
     if len(spec.seeds) == 1:
         yield "seeds: one seed gives no confidence intervals"
+    yield from _shared_transport(spec)
     for path, trace in traces.items():
         yield from _trace(spec, path, trace)
     for i, client in enumerate(spec.clients):
@@ -41,6 +42,19 @@ def warnings_of(
             ladders[client.name],
             configurable=configurable[client.name],
         )
+
+
+def _shared_transport(spec: ScenarioSpec) -> Iterator[str]:
+    transport = spec.network.transport.kind
+    if transport == "ideal" or sum(client.count for client in spec.clients) < 2:
+        return
+    for key, link in (("uplink", spec.network.uplink), ("downlink", spec.network.downlink)):
+        if link.sharing not in ("none", "fifo"):
+            yield (
+                f"network.{key}.sharing: with {link.sharing} only the bytes on the wire of "
+                f"{transport} are counted, headers included; handshake, slow start, loss and "
+                "deadlines are not. Use `sharing: none` or `sharing: fifo` to have them"
+            )
 
 
 def _trace(spec: ScenarioSpec, path: KeyPath, trace: Trace) -> Iterator[str]:
@@ -72,10 +86,11 @@ def _client(
             f"at {client.source.fps:g} frames a second some are always dropped or skipped"
         )
     widths = {rung.point.width for rung in ladder if rung.point.mode is Mode.SPLIT}
-    if not configurable and client.weights is None and len(widths) > 1:
+    switches = any(policy.kind != "fixed" for policy in spec.policies.values())
+    if not configurable and client.weights is None and len(widths) > 1 and switches:
         yield (
-            f"{where}.weights: each width of {client.detector} has weights of its own; without "
-            "this key a change of width costs nothing"
+            f"{where}.weights: each width of {client.detector} has weights of its own, being a "
+            "separate network; to switch is to load others, which without this key costs nothing"
         )
     delays = spec.network.uplink.delay_ns + spec.network.downlink.delay_ns
     least = min(

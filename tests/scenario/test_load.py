@@ -300,3 +300,52 @@ class TestWarnings:
         (said,) = load_text(text(old, new)).warnings
 
         assert warning in said
+
+    @pytest.mark.parametrize("transport", ["tcp", "datagram"])
+    @pytest.mark.parametrize("sharing", ["processor-sharing", "round-robin", "proportional-fair"])
+    def test_a_transport_in_a_shared_cell_is_said_to_be_counted_only(
+        self, text, transport, sharing
+    ):
+        overrides = [
+            f"network.transport={{kind: {transport}}}",
+            f"network.uplink.sharing={sharing}",
+            "network.downlink.sharing=none",
+            "clients.0.count=2",
+        ]
+
+        (said,) = load_text(text(), overrides=overrides).warnings
+
+        assert said.startswith(f"network.uplink.sharing: with {sharing} only the bytes on the wire")
+        assert f"of {transport} are counted" in said
+        assert "Use `sharing: none` or `sharing: fifo`" in said
+
+    @pytest.mark.parametrize(
+        "overrides",
+        [
+            ["network.transport={kind: tcp}"],
+            ["network.transport={kind: ideal}", "clients.0.count=2"],
+            [
+                "network.transport={kind: tcp}",
+                "clients.0.count=2",
+                "network.uplink.sharing=fifo",
+                "network.downlink.sharing=none",
+            ],
+        ],
+        ids=["alone", "ideal", "every packet is there"],
+    )
+    def test_nothing_is_said_of_a_transport_that_is_simulated(self, text, overrides):
+        assert load_text(text(), overrides=overrides).warnings == ()
+
+    @pytest.mark.parametrize(
+        "override",
+        [
+            "policies.adaptive={kind: fixed, width: 0.5}",
+            "clients.0.weights={residency: dram, set_mb: 3}",
+            "clients.0.ladder.widths=[0.25]",
+        ],
+        ids=["nobody switches", "it has its price", "nothing to switch to"],
+    )
+    def test_nothing_is_said_of_separate_networks_that_are_accounted_for(self, text, override):
+        scenario = load_text(text("d2-bw", "d2-fixed"), overrides=[override])
+
+        assert scenario.warnings == ()

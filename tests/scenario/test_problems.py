@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 import pytest
+
+from testbed.errors import InputErrors
+from testbed.scenario import load, load_text
 
 CLIENT = """\
 clients:
@@ -430,3 +436,72 @@ def test_a_policy_that_does_not_fit_one_of_two_clients_names_it(text, problems):
     (said,) = problems(text("policies:", second))
 
     assert said.startswith("21: policies.narrow: for other: α=0.25 8 bit is not on the ladder")
+
+
+class TestLinkOfOneSender:
+    CODEL = "network.uplink={kind: codel, link: {kind: constant, mbps: 1}}"
+    SLEEPS = "network.uplink={kind: after-idle, link: {kind: constant, mbps: 1}, table: [[1, 50]]}"
+
+    @pytest.mark.parametrize(
+        ("link", "what"), [(CODEL, "manages its queue"), (SLEEPS, "sleeps")], ids=["codel", "sleep"]
+    )
+    def test_cannot_be_shared_as_a_cell(self, text, problems, link, what):
+        (said,) = problems(text(), link, "clients.0.count=2")
+
+        assert said == (
+            f"--set: network.uplink.sharing: a link that {what} is one sender's, so 2 clients "
+            "cannot share it by processor-sharing; allowed: none, fifo"
+        )
+
+    @pytest.mark.parametrize("sharing", ["none", "fifo"])
+    def test_can_be_had_by_each_or_by_all_in_turn(self, text, sharing):
+        shared = [self.CODEL, "clients.0.count=2", f"network.uplink.sharing={sharing}"]
+
+        assert load_text(text(), overrides=shared).spec.network.uplink.sharing == sharing
+        assert load_text(text(), overrides=[self.CODEL]).spec.clients[0].count == 1
+
+    def test_what_a_link_refuses_when_it_is_opened_is_said(self, text, problems):
+        inner = "{kind: after-idle, link: {kind: constant, mbps: 1}, table: [[1, 50]]}"
+        twice = f"network.uplink={{kind: after-idle, link: {inner}, table: [[1, 50]]}}"
+
+        (said,) = problems(text(), twice)
+
+        assert "network.uplink" in said
+        assert "sleeps already" in said
+
+
+class TestFramesOfARun:
+    def test_more_than_memory_holds_are_refused_with_their_number(self, text, problems):
+        (said,) = problems(text("duration_s: 10", "duration_s: 1e6"), "clients.0.count=20")
+
+        assert said == (
+            "4: duration_s: 100,000,000 frames would be captured for each policy and seed "
+            "(duration_s × fps × count); at most 50,000,000 fit, which is 500000 s here"
+        )
+
+    def test_a_duration_beyond_all_bounds_is_refused(self, text, problems):
+        (said,) = problems(text("duration_s: 10", "duration_s: 1.0e+12"))
+
+        assert said.startswith("4: duration_s: 5,000,000,000,000 frames")
+
+    def test_fifty_million_are_accepted(self, text):
+        assert load_text(text("duration_s: 10", "duration_s: 10000000")).spec.duration_s == 1e7
+
+
+class TestFileThatCannotBeReached:
+    def test_a_folder_that_may_not_be_entered_is_said(self, monkeypatch):
+        def exists(path):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+        monkeypatch.setattr(Path, "exists", exists)
+
+        with pytest.raises(InputErrors) as caught:
+            load("locked/s.yaml")
+
+        assert str(caught.value) == "locked/s.yaml: cannot be read: Permission denied"
+
+    def test_a_name_too_long_for_the_file_system_is_one_line(self):
+        with pytest.raises(InputErrors) as caught:
+            load("x" * 5000)
+
+        assert len(caught.value.problems) == 1
