@@ -149,8 +149,9 @@ def _radio_warnings(rows: Sequence[RunRows]) -> Iterator[str]:
         counts = [run.radios[radio] for run in rows if radio in run.radios]
         transfers, beyond, unannounced = map(sum, zip(*counts, strict=True))
         if beyond:
+            share = f"{100 * beyond / transfers:.1f} %"
             yield (
-                f"radio {radio}: {beyond} of {transfers} transfers ({100 * beyond / transfers:.1f} %) "
+                f"radio {radio}: {beyond} of {transfers} transfers ({share}) "
                 "were at a rate outside the range its power was fitted on; it is cut off at the cap"
             )
         if unannounced:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from testbed.cli import check, energy, look, profile, report, run, sweep, trace, transfer
+from testbed.cli import check, energy, estimate, look, profile, report, run, sweep, trace, transfer
 from testbed.errors import TestbedError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (run, sweep, energy, profile, check, report, look, trace, transfer):
+for module in (run, sweep, energy, profile, check, report, look, trace, transfer, estimate):
     module.register(app)
 
 

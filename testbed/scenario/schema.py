@@ -140,10 +140,10 @@ class LinkSpec(PartSpec):
         Field(
             "processor-sharing",
             description=(
-                "How clients share it: `processor-sharing`, equally at every instant, as in a cell; "
-                "`round-robin`, a packet each in turn; `proportional-fair`, the same time for each, "
-                "at the rate of a channel of its own; `fifo`, one queue for all; `none`, a link of "
-                "its own for each client."
+                "How clients share it: `processor-sharing`, equally at every instant, as in a "
+                "cell; `round-robin`, a packet each in turn; `proportional-fair`, the same time "
+                "for each, at the rate of a channel of its own; `fifo`, one queue for all; `none`, "
+                "a link of its own for each client."
             ),
         )
     )

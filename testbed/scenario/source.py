@@ -173,6 +173,14 @@ def _unreadable(error: MarkedYAMLError) -> str:
     return what
 
 
+def _whole_text(text: str) -> str:
+    """Return text in which characters that JSON escapes as two halves are whole.
+
+    The parser takes the halves for characters; half of one alone becomes a replacement character.
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _whole(path: Path, message: str) -> InputErrors:
     return InputErrors([Problem(str(path), None, "", message)])
 
@@ -207,6 +215,7 @@ class _Builder:
 
     def _built(self, node: Node, path: KeyPath, line: int) -> Any:
         if isinstance(node, ScalarNode):
+            node.value = _whole_text(node.value)
             return self._scalar(node, path, line)
         if isinstance(node, SequenceNode):
             self._check_tag(node, "seq", path, line)
@@ -226,7 +235,7 @@ class _Builder:
             elif key_node.tag == f"{_TAG}merge":
                 many = isinstance(value_node, SequenceNode)
                 merged += [(n, path) for n in (value_node.value if many else [value_node])]
-            elif (key := key_node.value) in first:
+            elif (key := _whole_text(key_node.value)) in first:
                 again = f"stands twice, here and in line {first[key]}; keep one"
                 self._wrong((*path, key), line, again)
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -178,3 +179,12 @@ class TestRead:
 
         with pytest.raises(InputErrors, match=r"s\.yaml:2: is not UTF-8 text"):
             read(path)
+
+
+def test_characters_that_json_escapes_as_two_halves_are_whole():
+    """`json.dumps` writes an emoji as two escapes; half of one is told, not a traceback."""
+    text = json.dumps({"name": "\N{GRINNING FACE}", "other": "\ud83d"})
+
+    data = parse(text, "x.json", Path()).data
+
+    assert data == {"name": "\N{GRINNING FACE}", "other": "\N{REPLACEMENT CHARACTER}"}

@@ -75,7 +75,7 @@ class PacketFlow:
             settings.idle_restart,
             self._transmit,
         )
-        self._receiver = Receiver(200_000_000 + link.delay_ns + back_ns)
+        self._receiver = Receiver(link.delay_ns + back_ns)
         self._inbox: deque[tuple[int, _Message]] = deque()
         self._arrivals: deque[tuple[int, int, int]] = deque()  # at, segment, sent at
         self._acks: deque[tuple[int, Ack]] = deque()
@@ -178,7 +178,10 @@ class PacketFlow:
             _, number, sent_ns = self._arrivals.popleft()
             ends = number in self._ends
             self._ends.discard(number)
-            self._answer(at_ns, self._receiver.arrive(at_ns, number, sent_ns, ends=ends))
+            more = bool(self._arrivals) and self._arrivals[0][0] == at_ns
+            receiver = self._receiver
+            ack = receiver.arrive(at_ns, number, sent_ns, ends=ends, more=more)
+            self._answer(at_ns, ack)
         elif self._acks and self._acks[0][0] == at_ns:
             self._sender.acknowledge(at_ns, self._acks.popleft()[1])
         elif self._inbox and self._inbox[0][0] == at_ns:

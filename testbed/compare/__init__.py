@@ -1,0 +1,54 @@
+"""Compares policies: within a run over its seeds, and over many traces at once.
+
+`within` sets the policies of one run against its best static one and checks claims; `across` does
+it over runs that differ in their traces; `inference` has the statistics of both, `fronts` those of
+two metrics at once; `junit` writes claims as test cases.
+"""
+
+from testbed.compare.across import Contrast, across, family_of, no_difference_shown
+from testbed.compare.fronts import front, hypervolume
+from testbed.compare.junit import junit
+from testbed.compare.within import (
+    BEST_FIXED,
+    COMPARED,
+    PRIMARY,
+    Kinds,
+    accuracy_of,
+    best_fixed,
+    between_runs,
+    check_claims,
+    deadline_ns_of,
+    difference,
+    duration_ns_of,
+    figures_of,
+    kinds_of,
+    paired,
+    summary,
+    verdicts,
+)
+
+__all__ = [
+    "BEST_FIXED",
+    "COMPARED",
+    "PRIMARY",
+    "Contrast",
+    "Kinds",
+    "accuracy_of",
+    "across",
+    "best_fixed",
+    "between_runs",
+    "check_claims",
+    "deadline_ns_of",
+    "difference",
+    "duration_ns_of",
+    "family_of",
+    "figures_of",
+    "front",
+    "hypervolume",
+    "junit",
+    "kinds_of",
+    "no_difference_shown",
+    "paired",
+    "summary",
+    "verdicts",
+]
