@@ -105,12 +105,14 @@ class Distillation:
         self.student, self.teacher = student, teacher.eval().requires_grad_(False)
         self.reduction, self.frozen_statistics = reduction, frozen_statistics
         student.decoder.requires_grad_(False)
+        for parameter in self.trained:  # frozen, if it was copied from a teacher that was
+            parameter.requires_grad_(True)
 
     @property
     def trained(self) -> list[nn.Parameter]:
         """What the optimiser changes: encoder and bottleneck."""
         parts = (self.student.encoder, self.student.compressor, self.student.decompressor)
-        return [p for part in parts for p in part.parameters() if p.requires_grad]
+        return [p for part in parts for p in part.parameters()]
 
     def mode(self) -> None:
         """Set every module to the mode of training it needs."""

@@ -1,0 +1,398 @@
+"""Training follows the published recipe, goes on after a kill, and learns."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra `detect`")
+pytest.importorskip("effdet", reason="needs the extra `detect`")
+pytest.importorskip("safetensors", reason="needs the extra `detect`")
+cv2 = pytest.importorskip("cv2", reason="needs the extra `detect`")
+
+from safetensors.torch import load_file  # noqa: E402
+
+from testbed.datasets.dataset import Box, Dataset, Picture  # noqa: E402
+from testbed.detectors import weights  # noqa: E402
+from testbed.detectors.configurations import find  # noqa: E402
+from testbed.detectors.slimmable import Widths  # noqa: E402
+from testbed.detectors.split import build  # noqa: E402
+from testbed.errors import InputErrors, RunError  # noqa: E402
+from testbed.training.config import load  # noqa: E402
+from testbed.training.objectives import (  # noqa: E402
+    Distillation,
+    Runner,
+    recalibrate,
+    sandwich,
+    start_encoder_afresh,
+    tap_loss,
+)
+from testbed.training.pictures import Batch, batches, plan  # noqa: E402
+from testbed.training.run import train  # noqa: E402
+from testbed.training.schedule import learning_rate  # noqa: E402
+
+CPU = Runner(torch.device("cpu"))
+
+
+def noise(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(7))
+
+
+def batch(n=2, side=128):
+    return Batch(noise(n, 3, side, side), [torch.zeros(0, 4)] * n, [torch.zeros(0)] * n)
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    return build(find("tiny-d0"))
+
+
+# The recipe
+
+
+def test_a_step_takes_the_smallest_width_some_of_the_list_and_the_largest():
+    widths = Widths((0.25, 0.5, 0.75, 1.0))
+    drawn = [sandwich(widths, 4, seed=0, step=step) for step in range(200)]
+
+    assert {(one[0], one[-1], len(one)) for one in drawn} == {(0.25, 1.0, 4)}
+    between = [width for one in drawn for width in one[1:-1]]
+    assert {w: between.count(w) for w in sorted(set(between))}.keys() == {0.25, 0.5, 0.75, 1.0}
+    assert all(70 < between.count(w) < 130 for w in widths.values)  # 100 each, both ends too
+    assert drawn[17] == sandwich(widths, 4, seed=0, step=17)
+    assert sandwich(widths, 2, seed=0, step=0) == [0.25, 1.0]
+    assert sandwich(widths, 1, seed=0, step=0) == [1.0]
+
+
+def test_the_rate_warms_up_in_the_first_epoch_and_halves_at_milestones():
+    def rate(epoch, batch, batches=2001):
+        return learning_rate(
+            5e-4, epoch=epoch, batch=batch, batches=batches, milestones=(3, 6, 9, 12), decay=0.5,
+            warmup_steps=1000,
+        )  # fmt: skip
+
+    assert rate(0, 0) == pytest.approx(5e-7)
+    assert rate(0, 500) == pytest.approx(5e-4 * 0.5005)
+    assert rate(0, 1000) == rate(0, 2000) == rate(2, 0) == 5e-4
+    assert [rate(epoch, 0) for epoch in (3, 5, 6, 9, 11)] == [
+        2.5e-4, 2.5e-4, 1.25e-4, 6.25e-5, 6.25e-5,
+    ]  # fmt: skip
+    assert rate(0, 10, batches=11) == 5e-4
+    assert rate(0, 0, batches=1) == 5e-4
+
+
+def test_the_loss_is_the_squared_error_added_up_over_taps():
+    ours, theirs = [noise(2, 3, 4, 4), noise(2, 5)], [torch.zeros(2, 3, 4, 4), torch.zeros(2, 5)]
+    summed = float((ours[0] ** 2).sum() + (ours[1] ** 2).sum())
+    meant = float((ours[0] ** 2).mean() + (ours[1] ** 2).mean())
+
+    assert float(tap_loss(ours, theirs, "sum")) == pytest.approx(summed)
+    assert float(tap_loss(ours, theirs, "mean")) == pytest.approx(meant)
+
+
+def test_a_step_has_the_gradient_of_the_summed_loss_and_runs_the_teacher_once(teacher):
+    student = build(find("tiny-d0-cp"), teacher=teacher)
+    objective = Distillation(student, teacher)
+    calls = []
+    handle = teacher.encoder.register_forward_hook(lambda *_: calls.append(1))
+    objective.mode()
+    drawn = [0.25, 0.5, 1.0]
+    losses = objective.backward(batch(), drawn, CPU)
+    handle.remove()
+    ours = [p.grad.clone() for p in objective.trained if p.grad is not None]
+
+    again = build(find("tiny-d0-cp"), teacher=teacher)
+    objective = Distillation(again, teacher)
+    objective.mode()
+    x = batch().x
+    with torch.no_grad():
+        targets = teacher.features(x)
+    total = 0
+    for width in drawn:
+        with again.widths.at(width):
+            total = total + tap_loss(again.features(x), targets, "sum")
+    total.backward()
+    by_hand = [p.grad for p in objective.trained if p.grad is not None]
+
+    assert len(calls) == 1
+    assert sum(losses.values()) == pytest.approx(float(total.detach()), rel=1e-5)
+    assert len(ours) == len(by_hand) > 0
+    for one, other in zip(ours, by_hand, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4 * float(other.abs().max() + 1))
+
+
+def test_encoder_and_bottleneck_learn_and_the_decoder_does_not(teacher):
+    student = build(find("tiny-d0-bw"), teacher=teacher)
+    objective = Distillation(student, teacher)
+    learned = {id(p) for p in objective.trained}
+
+    for name, parameter in student.named_parameters():
+        assert (id(parameter) in learned) == (not name.startswith("decoder")), name
+        assert parameter.requires_grad == (id(parameter) in learned)
+
+
+@pytest.mark.parametrize(("frozen", "moved"), [("update", True), ("keep", False)])
+def test_statistics_of_the_frozen_layers_move_as_published_or_stay(teacher, frozen, moved):
+    student = build(find("tiny-d0-bw"), teacher=teacher)
+    objective = Distillation(student, teacher, frozen_statistics=frozen)
+    before = student.decoder.blocks[0][0].bn1.running_mean.clone()
+    objective.mode()
+    objective.backward(batch(), [1.0], CPU)
+
+    assert torch.equal(student.decoder.blocks[0][0].bn1.running_mean, before) != moved
+
+
+def test_an_encoder_can_start_afresh_with_the_variance_of_its_fan_in(teacher):
+    student = build(find("tiny-d0-cp"), teacher=teacher)
+    start_encoder_afresh(student, seed=3)
+    weight = student.encoder.conv_stem.weight
+    p4 = student.decoder.blocks[0][0].conv_pw.weight
+
+    assert not torch.equal(weight, teacher.encoder.conv_stem.weight)
+    assert float(weight.std()) == pytest.approx(27**-0.5, rel=0.1)
+    assert torch.equal(p4, teacher.decoder.blocks[0][0].conv_pw.weight)
+
+
+def test_statistics_after_training_are_those_of_the_pictures(teacher):
+    """The mean over pictures of the means of a picture, at every width by itself."""
+    student = build(find("tiny-d0-cp"), teacher=teacher)
+    shown = list(noise(3, 3, 128, 128))
+    recalibrate(student, shown, torch.device("cpu"))
+    norm = student.encoder.blocks[1][0].bn1
+    taken = norm.running_mean.clone()
+
+    student.encoder.train()
+    for row, width in enumerate(student.widths.values):
+        inputs = []
+        handle = norm.register_forward_pre_hook(lambda _, args, to=inputs: to.append(args[0]))
+        with student.widths.at(width), torch.no_grad():
+            for picture in shown:
+                student.encoder(picture[None])
+        handle.remove()
+        expected = torch.stack([x.mean((0, 2, 3)) for x in inputs]).mean(0)
+        torch.testing.assert_close(taken[row, : norm.counts[row]], expected)
+    assert norm.momentum == 0.01
+
+
+# Pictures
+
+
+def dataset(tmp_path, count=12, wide=4):
+    rng = np.random.default_rng(0)
+    pictures = []
+    for key in range(count):
+        height, width = (40, 80) if key < wide else (64, 64)
+        path = tmp_path / f"{key}.png"
+        image = np.repeat(np.repeat(rng.integers(0, 256, (8, 8, 3), np.uint8), 10, 0), 10, 1)
+        cv2.imwrite(str(path), image[:height, :width])
+        pictures.append(Picture(key, path, (Box(1, 8, 4, 16, 8, 128),), height, width))
+    return Dataset("noise", {1: "thing"}, tuple(pictures))
+
+
+def test_batches_hold_every_picture_once_and_one_kind_of_aspect(tmp_path):
+    data = dataset(tmp_path)
+    chosen = plan(data, seed=0, epoch=0, batch=3)
+
+    assert sorted(k for one in chosen for k in one) == list(range(12))
+    assert all(len({k < 4 for k in one}) == 1 for one in chosen)
+    assert chosen == plan(data, seed=0, epoch=0, batch=3) != plan(data, seed=0, epoch=1, batch=3)
+
+
+def test_a_mirrored_picture_takes_its_boxes_along(tmp_path, teacher):
+    data = dataset(tmp_path, count=1, wide=1)
+    straight, mirrored = (
+        next(batches(data, teacher, [[0]], epoch=0, seed=0, flip=flip, workers=0))
+        for flip in (0.0, 1.0)
+    )
+
+    factor = 128 / 80
+    torch.testing.assert_close(straight.boxes[0], torch.tensor([[8.0, 4, 24, 12]]) * factor)
+    torch.testing.assert_close(mirrored.boxes[0], torch.tensor([[56.0, 4.0, 72.0, 12.0]]) * factor)
+    torch.testing.assert_close(
+        mirrored.x[0, :, 10, 20:100], straight.x[0, :, 10].flip(-1)[:, 20:100], atol=0.2, rtol=0
+    )
+
+
+# The configuration
+
+
+def write(tmp_path, text):
+    (tmp_path / "run.yaml").write_text(text)
+    return tmp_path / "run.yaml"
+
+
+@pytest.mark.parametrize(
+    ("detector", "said"),
+    [
+        ("efficientdet-d2-bw", (3, 5e-4, (3, 6, 9, 12), 8, 0)),
+        ("efficientdet-d1-bw", (4, 5e-4, (3, 6, 9, 12), 8, 0)),
+        ("efficientdet-d2-cp-c48-min25", (4, 1e-4, (2, 4, 6, 8), 8, 0)),
+        ("efficientdet-d2-cp-c24-min50", (4, 5e-4, (2, 4, 6, 8), 8, 0)),
+        ("mask-rcnn-bw", (4, 1e-3, (3, 6, 9, 12), 4, 1001)),
+        ("faster-rcnn-cp", (4, 5e-4, (2, 4, 6, 8), 8, 1001)),
+    ],
+)
+def test_what_is_left_out_is_as_published(detector, said, tmp_path):
+    run = load(write(tmp_path, f"detector: {detector}\nteacher: t\ntrain: {{path: d.json}}\n"))
+
+    assert (run.passes, run.learning_rate, run.milestones, run.batch, run.norm_batches) == said
+    assert (run.epochs, run.decay, run.flip, run.stochastic_depth) == (12, 0.5, 0.5, 0.0)
+    assert run.train.path == tmp_path / "d.json"
+
+
+def test_the_smallest_width_shortens_the_list(tmp_path):
+    text = "detector: tiny-d0-cp\nteacher: t\ntrain: {path: d}\nsmallest_width: 0.5\n"
+
+    assert load(write(tmp_path, text)).split.widths == (0.5, 0.75, 1.0)
+
+
+DATA = "train: {path: d}"
+
+
+@pytest.mark.parametrize(
+    ("lines", "messages"),
+    [
+        (["detector: tiny-d0-cq", "teacher: t", DATA], ["1: detector: no network", "tiny-d0-cp"]),
+        (["detector: tiny-d0-cp", DATA], ["distillation needs a teacher"]),
+        (["detector: tiny-d0", "teacher: t", DATA], ["1: detector: tiny-d0 has no bottleneck"]),
+        (
+            ["detector: tiny-d0-cp", "teacher: t", "objective: ground-truth", DATA],
+            ["1: detector: only an EfficientDet", "2: teacher: is for distillation"],
+        ),
+        (
+            ["detector: tiny-d0-cp", "teacher: t", DATA, "epochs: 0", "flop: 1"],
+            ["4: epochs: ", "5: flop: "],
+        ),
+        (["detector: tiny-d0-cp", "teacher: t", "train: {pat: d}"], ["3: train.pat", "train.path"]),
+    ],
+)
+def test_every_mistake_is_named_with_its_line(lines, messages, tmp_path):
+    with pytest.raises(InputErrors) as caught:
+        load(write(tmp_path, "\n".join(lines)))
+
+    for message in messages:
+        assert message in str(caught.value)
+
+
+# Whole runs
+
+
+@pytest.fixture
+def run_files(tmp_path, teacher):
+    """A student to train on a handful of pictures, with a teacher of fresh weights."""
+    (tmp_path / "images").mkdir()
+    data = dataset(tmp_path / "images", count=8, wide=0)
+    rows = ["image,class,x,y,w,h", *(f"{p.path.name},thing,8,4,16,8" for p in data)]
+    (tmp_path / "boxes.csv").write_text("\n".join(rows))
+    weights.save(teacher, tmp_path / "teacher.safetensors")
+    return write(
+        tmp_path,
+        "detector: tiny-d0-cp\nteacher: teacher.safetensors\ntrain: {path: boxes.csv}\n"
+        "epochs: 3\nbatch: 2\npasses: 3\nlearning_rate: 0.003\nmilestones: [2]\n"
+        "warmup_steps: 2\nstochastic_depth: 0.2\ncheckpoint_steps: 1\nseed: 4\n",
+    )
+
+
+def test_a_run_lowers_the_loss_at_every_width(run_files, tmp_path):
+    config = load(run_files).model_copy(update={"epochs": 12, "stochastic_depth": 0.0})
+    train(config, tmp_path / "out", device="cpu")
+
+    with (tmp_path / "out" / "log.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [int(row["step"]) for row in rows] == list(range(1, 49))
+    for width in ("0.25", "0.5", "0.75", "1"):
+        losses = [float(row[width]) for row in rows if row[width]]
+        assert np.mean(losses[-3:]) < 0.95 * np.mean(losses[:3])
+    student = weights.load(tmp_path / "out" / "final.safetensors")
+    assert student.config == find("tiny-d0-cp")
+
+
+RUN = """
+import sys, torch
+from pathlib import Path
+torch.set_num_threads(1)
+from testbed.training.config import load
+from testbed.training.run import train
+print("ready", flush=True)
+train(load(Path(sys.argv[1])), Path(sys.argv[2]), device="cpu",
+      told=lambda done, total, losses: print(done, flush=True))
+"""
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_weights(run_files, tmp_path):
+    whole = subprocess.run(
+        [sys.executable, "-c", RUN, str(run_files), str(tmp_path / "whole")],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert whole.stdout.split()[-1] == "12"
+    kills = 0
+    for until in ("2", "5", "9"):
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUN, str(run_files), str(tmp_path / "killed")],
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        for line in process.stdout:
+            if line.strip() == until:
+                os.kill(process.pid, signal.SIGKILL)
+                kills += 1
+                break
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    subprocess.run(
+        [sys.executable, "-c", RUN, str(run_files), str(tmp_path / "killed")], check=True,
+        capture_output=True,
+    )  # fmt: skip
+
+    assert kills == 3
+    one = load_file(tmp_path / "whole" / "final.safetensors")
+    other = load_file(tmp_path / "killed" / "final.safetensors")
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    logs = [(tmp_path / name / "log.csv").read_text() for name in ("whole", "killed")]
+    assert logs[0] == logs[1]
+
+
+def test_a_finished_run_started_again_does_nothing(run_files, tmp_path):
+    config = load(run_files)
+    train(config, tmp_path / "out", device="cpu")
+    steps = []
+    began = time.perf_counter()
+    train(config, tmp_path / "out", device="cpu", told=lambda done, *_: steps.append(done))
+
+    assert not steps
+    assert time.perf_counter() - began < 60
+
+
+def test_a_folder_of_another_run_is_refused(run_files, tmp_path):
+    config = load(run_files).model_copy(update={"epochs": 1})
+    train(config, tmp_path / "out", device="cpu")
+
+    with pytest.raises(RunError, match="holds another run"):
+        train(config.model_copy(update={"seed": 5}), tmp_path / "out", device="cpu")
+
+
+@pytest.mark.slow
+def test_two_processes_take_their_shares_and_end_with_the_same_weights(run_files, tmp_path):
+    """By torchrun, as on several GPUs; gradients are added up, so both stay alike."""
+    code = RUN.replace('print("ready", flush=True)', "").replace(
+        "told=lambda done, total, losses: print(done, flush=True))",
+        "told=lambda *a: None)\nimport os\n",
+    )
+    script = tmp_path / "go.py"
+    script.write_text(code)
+    subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port",
+         "29613", str(script), str(run_files), str(tmp_path / "two")],
+        check=True, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+    with (tmp_path / "two" / "log.csv").open() as stream:
+        assert len(list(csv.DictReader(stream))) == 6  # 3 epochs of 4 batches, 2 a step
+    assert weights.load(tmp_path / "two" / "final.safetensors").config == find("tiny-d0-cp")
