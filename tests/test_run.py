@@ -115,6 +115,6 @@ def test_the_run_on_a_measured_trace(shared, tmp_path):
 
     provenance = json.loads((folder / "provenance.json").read_text())
     summary = json.loads((folder / "summary.json").read_text())
-    assert str(trace) in provenance["files"]
+    assert str(trace.resolve()) in provenance["files"]
     assert summary["policies"]["narrow"]["captured"]["value"] == 40
     assert 0.3 < summary["policies"]["narrow"]["on_time_map"]["value"] <= 0.3705

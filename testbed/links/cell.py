@@ -7,16 +7,17 @@ processor sharing; round robin and proportional fair are next door.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from testbed.links.capacity import Capacity
 
 MILLION = 1_000_000
-_SCALE = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +136,8 @@ class ProcessorSharing(SharedCell):
     busy clients it grows by du/n while the curve offers du, and a payload that becomes the head of
     its queue at V leaves at V + its size (Parekh and Gallager, "A generalized processor sharing
     approach to flow control in integrated services networks", IEEE/ACM ToN 1993). It is kept as a
-    whole number of 2⁻³² units and rounded so that the sum of the shares never exceeds what was
-    offered.
+    fraction, so that it does not matter how often somebody looks; a departure is rounded up to a
+    whole unit, so that the sum of the shares never exceeds what was offered.
 
     Args:
         capacity: What the cell offers to all together.
@@ -153,12 +154,12 @@ class ProcessorSharing(SharedCell):
         super().__init__(queue_bytes)
         self.capacity = capacity
         self._efficiency = efficiency
-        self._leaves_at: dict[str, int] = {}  # virtual time, of the head of each busy client
-        self._virtual = 0
+        self._leaves_at: dict[str, Fraction] = {}  # virtual time, of each busy client's head
+        self._virtual = Fraction(0)
         self._units = 0  # of the curve, accounted for in `_virtual`
 
     def _begin(self, now_ns: int, client: str, size_bytes: int) -> None:
-        self._leaves_at[client] = self._virtual + size_bytes * self.capacity.units_per_byte * _SCALE
+        self._leaves_at[client] = self._virtual + size_bytes * self.capacity.units_per_byte
 
     def _upcoming(self) -> tuple[str, int] | None:
         if not self._leaves_at:
@@ -178,20 +179,21 @@ class ProcessorSharing(SharedCell):
         if units > self._units:
             busy = len(self._leaves_at)
             if busy:
-                useful = (units - self._units) * _SCALE
-                if self._efficiency is not None:
-                    useful = useful * self._efficiency(busy) // MILLION
-                self._virtual += useful // busy
+                self._virtual += (units - self._units) * self._share(busy)
             self._units = units
 
     def _head_bytes(self, client: str) -> int:
         left = self._leaves_at[client] - self._virtual
-        return -(-left // (_SCALE * self.capacity.units_per_byte))
+        return math.ceil(left / self.capacity.units_per_byte)
 
-    def _units_at(self, virtual: int) -> int:
+    def _units_at(self, virtual: Fraction) -> int:
         """Return how far along the curve virtual time reaches `virtual`."""
-        busy = len(self._leaves_at)
-        ahead = (virtual - self._virtual) * busy
-        if self._efficiency is not None:
-            return self._units - (-ahead * MILLION // (_SCALE * self._efficiency(busy)))
-        return self._units - (-ahead // _SCALE)
+        return self._units + math.ceil(
+            (virtual - self._virtual) / self._share(len(self._leaves_at))
+        )
+
+    def _share(self, busy: int) -> Fraction:
+        """Return what each of some busy clients gets of a unit."""
+        if self._efficiency is None:
+            return Fraction(1, busy)
+        return Fraction(self._efficiency(busy), MILLION * busy)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from fractions import Fraction
 
 from testbed.links.capacity import Capacity
 from testbed.links.cell import SharedCell
-
-_SCALE = 1 << 32
 
 
 class ProportionalFair(SharedCell):
@@ -26,13 +26,13 @@ class ProportionalFair(SharedCell):
     def __init__(self, capacities: Mapping[str, Capacity], queue_bytes: int | None = None) -> None:
         super().__init__(queue_bytes)
         self._capacities = capacities
-        self._needs: dict[str, int] = {}  # scaled units left of the head of each busy client
+        self._needs: dict[str, Fraction] = {}  # units left of the head of each busy client
         self._marks: dict[str, int] = {}  # how far along its own curve each has been served
         self._carry: tuple[str, int] | None = None  # who has just finished, and its mark
 
     def _begin(self, now_ns: int, client: str, size_bytes: int) -> None:
         capacity = self._capacities[client]
-        self._needs[client] = size_bytes * capacity.units_per_byte * _SCALE
+        self._needs[client] = Fraction(size_bytes * capacity.units_per_byte)
         if self._carry is not None and self._carry[0] == client:
             self._marks[client] = self._carry[1]  # goes on in the opportunity just used in part
         else:
@@ -40,8 +40,7 @@ class ProportionalFair(SharedCell):
 
     def _reach(self, client: str) -> int:
         """Return how far along its curve a client's head will be done."""
-        units = -(-self._needs[client] * len(self._needs) // _SCALE)
-        return self._marks[client] + max(1, units)
+        return self._marks[client] + max(1, math.ceil(self._needs[client] * len(self._needs)))
 
     def _leaves_ns(self, client: str) -> int:
         return self._capacities[client].when(self._reach(client))
@@ -63,9 +62,9 @@ class ProportionalFair(SharedCell):
         busy = len(self._needs)
         for client in self._needs:
             units = self._capacities[client].offered(now_ns)
-            served = (units - self._marks[client]) * _SCALE // busy
-            self._needs[client] = max(0, self._needs[client] - served)
+            served = Fraction(units - self._marks[client], busy)
+            self._needs[client] = max(Fraction(0), self._needs[client] - served)
             self._marks[client] = units
 
     def _head_bytes(self, client: str) -> int:
-        return -(-self._needs[client] // (_SCALE * self._capacities[client].units_per_byte))
+        return math.ceil(self._needs[client] / self._capacities[client].units_per_byte)
