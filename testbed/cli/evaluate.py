@@ -15,6 +15,8 @@ EXAMPLES = """
 
   testbed evaluate best.safetensors coco/annotations/instances_val2017.json
 
+  testbed evaluate efficientdet-d2.pth instances_val2017.json --network efficientdet-d2
+
   testbed evaluate best.safetensors cards --split val --bits 8,4,2 --codec zstd --out evaluation
 """
 
@@ -25,7 +27,9 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    weights: Annotated[Path, typer.Argument(help="A file that `testbed train` wrote.")],
+    weights: Annotated[
+        Path, typer.Argument(help="A file that `testbed train` wrote, or somebody's .pth.")
+    ],
     data: Annotated[
         Path, typer.Argument(help="A .json of COCO, a .csv of boxes, or a folder of Pascal VOC.")
     ],
@@ -44,6 +48,9 @@ def evaluate(
     crop: Annotated[
         bool, typer.Option(help="Leave out the padding of letterboxed pictures.")
     ] = True,
+    network: Annotated[
+        str | None, typer.Option(help="What somebody's file holds, such as efficientdet-d2.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Pictures; all if left out.")] = None,
     backend: Annotated[
         str, typer.Option(help="faster-coco-eval or pycocotools; the numbers are the same.")
@@ -63,7 +70,8 @@ def evaluate(
         from testbed import datasets
         from testbed.detectors.pair import SplitPair
         from testbed.detectors.quantise import Scheme
-        from testbed.detectors.weights import load
+        from testbed.detectors.configurations import find
+        from testbed.detectors.outside import load_any
         from testbed.evaluation.evaluate import evaluate as judge
     except ModuleNotFoundError as error:
         raise EnvironmentLacks(
@@ -76,7 +84,7 @@ def evaluate(
     found = datasets.load(data, split, classes.split(",") if classes else None)
     if limit is not None:
         found = found.only(limit)
-    detector = load(weights).to(device)
+    detector = load_any(weights, find(network) if network else None).to(device)
     pair = None
     if detector.config.kind != "teacher":
         pair = SplitPair(detector, scheme=Scheme(scheme), crop=crop)
