@@ -68,10 +68,10 @@ def evaluate(
 
     try:
         from testbed import datasets
-        from testbed.detectors.pair import SplitPair
-        from testbed.detectors.quantise import Scheme
         from testbed.detectors.configurations import find
         from testbed.detectors.outside import load_any
+        from testbed.detectors.pair import SplitPair
+        from testbed.detectors.quantise import Scheme
         from testbed.evaluation.evaluate import evaluate as judge
     except ModuleNotFoundError as error:
         raise EnvironmentLacks(
