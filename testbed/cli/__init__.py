@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from testbed.cli import check, look, report, run, sweep
+from testbed.cli import check, evaluate, look, report, run, sweep, train
 from testbed.errors import TestbedError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (run, sweep, check, report, look):
+for module in (run, sweep, check, report, look, train, evaluate):
     module.register(app)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from testbed.evaluation.evaluate import Score
+
+Number = TypeVar("Number", int, float)
 
 EXAMPLES = """
 [bold]Examples[/bold]
@@ -89,8 +92,8 @@ def evaluate(
     if detector.config.kind != "teacher":
         pair = SplitPair(detector, scheme=Scheme(scheme), crop=crop)
     try:
-        depths = [int(one) for one in bits.split(",")]
-        chosen = None if widths == "all" else [float(one) for one in widths.split(",")]
+        depths = _numbers("--bits", bits, int)
+        chosen = None if widths == "all" else _numbers("--widths", widths, float)
         with progress_bar(f"evaluating {detector.config.name}") as progress:
             scores = judge(
                 detector, found, widths=chosen, bits=depths, codec=codec, pair=pair,
@@ -107,6 +110,13 @@ def evaluate(
 
         notes += [str(path) for path in write(scores, out, title=detector.config.name)]
     Page(tables=[table], notes=notes).print(as_json=as_json)
+
+
+def _numbers(option: str, text: str, kind: Callable[[str], Number]) -> list[Number]:
+    try:
+        return [kind(one) for one in text.split(",")]
+    except ValueError:
+        raise ValueError(f"{option} takes numbers separated by commas, not '{text}'") from None
 
 
 def _row(score: Score) -> dict[str, Any]:
