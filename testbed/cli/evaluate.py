@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from testbed.evaluation.evaluate import Score
 
+Number = TypeVar("Number", int, float)
+
 EXAMPLES = """
 [bold]Examples[/bold]
 
   testbed evaluate best.safetensors coco/annotations/instances_val2017.json
+
+  testbed evaluate efficientdet-d2.pth instances_val2017.json --network efficientdet-d2
 
   testbed evaluate best.safetensors cards --split val --bits 8,4,2 --codec zstd --out evaluation
 """
@@ -25,7 +30,9 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    weights: Annotated[Path, typer.Argument(help="A file that `testbed train` wrote.")],
+    weights: Annotated[
+        Path, typer.Argument(help="A file that `testbed train` wrote, or somebody's .pth.")
+    ],
     data: Annotated[
         Path, typer.Argument(help="A .json of COCO, a .csv of boxes, or a folder of Pascal VOC.")
     ],
@@ -44,6 +51,9 @@ def evaluate(
     crop: Annotated[
         bool, typer.Option(help="Leave out the padding of letterboxed pictures.")
     ] = True,
+    network: Annotated[
+        str | None, typer.Option(help="What somebody's file holds, such as efficientdet-d2.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Pictures; all if left out.")] = None,
     backend: Annotated[
         str, typer.Option(help="faster-coco-eval or pycocotools; the numbers are the same.")
@@ -61,9 +71,10 @@ def evaluate(
 
     try:
         from testbed import datasets
+        from testbed.detectors.configurations import find
+        from testbed.detectors.outside import load_any
         from testbed.detectors.pair import SplitPair
         from testbed.detectors.quantise import Scheme
-        from testbed.detectors.weights import load
         from testbed.evaluation.evaluate import evaluate as judge
     except ModuleNotFoundError as error:
         raise EnvironmentLacks(
@@ -76,13 +87,13 @@ def evaluate(
     found = datasets.load(data, split, classes.split(",") if classes else None)
     if limit is not None:
         found = found.only(limit)
-    detector = load(weights).to(device)
+    detector = load_any(weights, find(network) if network else None).to(device)
     pair = None
     if detector.config.kind != "teacher":
         pair = SplitPair(detector, scheme=Scheme(scheme), crop=crop)
     try:
-        depths = [int(one) for one in bits.split(",")]
-        chosen = None if widths == "all" else [float(one) for one in widths.split(",")]
+        depths = _numbers("--bits", bits, int)
+        chosen = None if widths == "all" else _numbers("--widths", widths, float)
         with progress_bar(f"evaluating {detector.config.name}") as progress:
             scores = judge(
                 detector, found, widths=chosen, bits=depths, codec=codec, pair=pair,
@@ -99,6 +110,13 @@ def evaluate(
 
         notes += [str(path) for path in write(scores, out, title=detector.config.name)]
     Page(tables=[table], notes=notes).print(as_json=as_json)
+
+
+def _numbers(option: str, text: str, kind: Callable[[str], Number]) -> list[Number]:
+    try:
+        return [kind(one) for one in text.split(",")]
+    except ValueError:
+        raise ValueError(f"{option} takes numbers separated by commas, not '{text}'") from None
 
 
 def _row(score: Score) -> dict[str, Any]:

@@ -7,6 +7,7 @@ look-up in a list.
 from __future__ import annotations
 
 import warnings
+import zlib
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -134,7 +135,8 @@ class OnnxEncoder:
 
     Args:
         detector: Whose weights are exported.
-        folder: Where the files are put, one per width, `α.onnx`; used again if they are there.
+        folder: Where the files are put, one per width, named after it and its weights; one that
+            is there is used again.
         threads: Of one run.
         side: Of the square picture; the network's own if left out.
     """
@@ -151,7 +153,10 @@ class OnnxEncoder:
         options.inter_op_num_threads = 1
         self.sessions: list[Any] = []
         for width in detector.widths.values:
-            path = folder / f"{width:g}.onnx"
+            checksum = 0
+            for tensor in cut_out(detector, width).state_dict().values():
+                checksum = zlib.crc32(tensor.numpy().tobytes(), checksum)
+            path = folder / f"{width:g}-{side or detector.config.side}-{checksum:08x}.onnx"
             if not path.exists():
                 export_onnx(detector, width, path, side=side)
             self.sessions.append(

@@ -49,7 +49,7 @@ class Data(_Strict):
 class TrainConfig(_Strict):
     """One training run. Fields that are left out are as published for the detector."""
 
-    detector: str = Field(description="The network, as `testbed ls networks` names it.")
+    detector: str = Field(description="The network; docs/detectors.md lists them.")
     objective: Literal["distillation", "ground-truth"] = Field(
         "distillation", description="A student learns from a teacher, a teacher from boxes."
     )

@@ -156,6 +156,10 @@ class GroundTruth:
         self.detector = detector
         self.loss = DetectionLoss(own)
         self.labeler = AnchorLabeler(Anchors.from_config(own), config.classes)
+        # From fresh weights the statistics must keep up with them; 0.01 is for fine-tuning.
+        for layer in detector.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.momentum = 0.1
         # A rare object at every anchor: the start that focal loss needs (Lin et al., ICCV 2017).
         head: Any = detector.decoder.class_net
         nn.init.constant_(head.predict.conv_pw.bias, -math.log((1 - 0.01) / 0.01))

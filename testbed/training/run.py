@@ -13,6 +13,7 @@ from torch import distributed as dist
 from testbed import datasets
 from testbed.datasets.dataset import Dataset
 from testbed.detectors import weights
+from testbed.detectors.outside import load_any
 from testbed.detectors.split import SplitDetector, build
 from testbed.errors import TestbedError
 from testbed.evaluation.evaluate import UNQUANTISED, evaluate
@@ -206,7 +207,7 @@ def _network(config: TrainConfig) -> tuple[SplitDetector, Objective]:
         objective = GroundTruth(detector)
     else:
         assert config.teacher is not None
-        teacher = weights.load(config.teacher)
+        teacher = load_any(config.teacher, split)
         detector = build(split, seed=config.seed, teacher=teacher)
         if not config.pretrained_encoder:
             start_encoder_afresh(detector, config.seed)
