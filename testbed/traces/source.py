@@ -82,7 +82,8 @@ class Source:
     def head(self) -> tuple[str, ...]:
         """The first lines, at most 60 of 4096 characters, to tell formats apart; never raises."""
         block = self.data[:_HEAD_BYTES]
-        texts = block.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").split("\n")
+        text = block.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
+        texts = text.split("\n", _HEAD_LINES)
         if len(self.data) > len(block) and len(texts) > 1:
             texts.pop()
         return tuple(
