@@ -81,7 +81,11 @@ class _Run:
         if isinstance(self.objective, Distillation):
             self.objective.teacher.to(device)
         self.optimiser = torch.optim.Adam(self.objective.trained, lr=self.rate)
-        scaler = torch.amp.GradScaler(device.type) if config.precision == "fp16" else None
+        scaler = None
+        if config.precision == "fp16":
+            # A sum over all features has gradients that are large enough as they are.
+            scale = 1.0 if config.reduction == "sum" else 2.0**16
+            scaler = torch.amp.GradScaler(device.type, init_scale=scale)
         kinds = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
         self.runner = Runner(device, kinds[config.precision], scaler)
         self.parts = {"network": self.detector, "optimiser": self.optimiser}

@@ -396,3 +396,27 @@ def test_two_processes_take_their_shares_and_end_with_the_same_weights(run_files
     with (tmp_path / "two" / "log.csv").open() as stream:
         assert len(list(csv.DictReader(stream))) == 6  # 3 epochs of 4 batches, 2 a step
     assert weights.load(tmp_path / "two" / "final.safetensors").config == find("tiny-d0-cp")
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_run_in_mixed_precision_keeps_weights_of_32_bits(precision, run_files, tmp_path):
+    config = load(run_files).model_copy(update={"epochs": 1, "precision": precision})
+    losses = []
+    student = train(
+        config, tmp_path / "out", device="cpu", told=lambda _d, _t, one: losses.append(one)
+    )
+
+    assert all(np.isfinite(value) for one in losses for value in one.values())
+    assert {p.dtype for p in student.parameters()} == {torch.float32}
+    fresh = build(find("tiny-d0-cp"), seed=4, teacher=weights.load(config.teacher))
+    assert not torch.equal(student.compressor.conv_pw.weight, fresh.compressor.conv_pw.weight)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
+def test_a_run_on_an_accelerator_lowers_the_loss(run_files, tmp_path):
+    config = load(run_files).model_copy(update={"epochs": 12, "precision": "bf16"})
+    losses = []
+    train(config, tmp_path / "out", device="cuda", told=lambda _d, _t, one: losses.append(one))
+
+    assert losses[-1]["1"] < 0.95 * losses[0]["1"]
