@@ -97,12 +97,6 @@ class SplitConfig:
         return self.fpn_channels or channels, self.fpn_cells or cells
 
     @property
-    def is_published_size(self) -> bool:
-        """Whether the backbone and the BiFPN are those of the coefficient."""
-        own = (self.channel_multiplier, self.fpn_channels, self.fpn_cells)
-        return own == (None, None, None)
-
-    @property
     def longest_side(self) -> int:
         """The most that a side of the network's input can have."""
         if self.family == "efficientdet":
