@@ -136,10 +136,10 @@ def places_of(frames: pd.DataFrame, rungs: Sequence[Rung]) -> Ints:
     decided = np.flatnonzero(frames["mode"].notna().to_numpy())
     rows = frames.iloc[decided]
     columns = [rows[key].tolist() for key in (*keys, "payload_bytes")]
-    for at, (*key, payload) in zip(decided.tolist(), zip(*columns, strict=True), strict=True):
-        found = known.get(tuple(key))
+    for at, (*wanted, payload) in zip(decided.tolist(), zip(*columns, strict=True), strict=True):
+        found = known.get(tuple(wanted))
         if not found:
-            raise ValueError(f"no point {key} on the ladder")
+            raise ValueError(f"no point {wanted} on the ladder")
         fits = (place for place in found if rungs[place].payload_bytes == payload)
         places[at] = found[0] if len(found) == 1 else next(fits, found[0])
     return places
