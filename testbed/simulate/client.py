@@ -16,6 +16,7 @@ from testbed.model import (
     FrameRecord,
     Mode,
     Observation,
+    OperatingPoint,
     Outcome,
     Policy,
     Rung,
@@ -34,6 +35,14 @@ FATE_OF: dict[Loss | None, Fate] = {
     Loss.SUPERSEDED: Fate.DROPPED_QUEUE,
 }
 """What becomes of a frame whose payload or answer did not get through."""
+
+
+class Undecided(Exception):
+    """A policy leaves a decision to whoever runs the simulation, who makes it with `decide`.
+
+    Deciding is the last thing that happens at an event, so that a run which is stopped by this goes
+    on as if it had not been.
+    """
 
 
 class Client:
@@ -100,6 +109,7 @@ class Client:
         self._waiting: deque[FrameRecord] = deque()
         self._outstanding: dict[int, FrameRecord] = {}
         self._encoding = False
+        self._undecided: FrameRecord | None = None
         self._newest_answer_ns: int | None = None  # capture time of the newest answered frame
 
         fps = spec.source.fps
@@ -160,22 +170,39 @@ class Client:
             seen = self._observe(frame, now, deadline_ns)
             if self._body is not None:
                 self._body.seen(now, seen)
-            point = self._policy.choose(seen, self._ladder)
-            rung = self._by_identity.get(id(point)) or self._ladder.at(point)
-            frame.point = point
-            if point.mode is Mode.SKIP:
-                self._end(frame, Fate.SKIPPED, now)
-                continue
-            self._encoding = True
-            frame.encode_start_ns = now
-            if self._body is not None:
-                spent_ns = self._body.encode(now, frame, rung)
-            else:
-                spent_ns = int(rung.encode_ns * self._jitter[frame.frame]) + 1
-                done_ns = now + spent_ns if now + spent_ns < self._end_ns else self._end_ns
-                frame.encode_j = self.ledger.compute(now, done_ns, self._compute_w)
-            self._env.after(spent_ns, self._encoded, (frame, rung))
-            return
+            try:
+                point = self._policy.choose(seen, self._ladder)
+            except Undecided:
+                self._undecided = frame
+                raise
+            if self._begin(frame, point, now):
+                return
+
+    def decide(self, point: OperatingPoint) -> None:
+        """Take a point for the frame about which the policy was `Undecided`, at the present."""
+        frame, self._undecided = self._undecided, None
+        assert frame is not None, "no decision is due"
+        now = self._env.now
+        if not self._begin(frame, point, now):
+            self._next(now)
+
+    def _begin(self, frame: FrameRecord, point: OperatingPoint, now: int) -> bool:
+        """Process a frame as was decided; return whether that keeps the encoder busy."""
+        rung = self._by_identity.get(id(point)) or self._ladder.at(point)
+        frame.point = point
+        if point.mode is Mode.SKIP:
+            self._end(frame, Fate.SKIPPED, now)
+            return False
+        self._encoding = True
+        frame.encode_start_ns = now
+        if self._body is not None:
+            spent_ns = self._body.encode(now, frame, rung)
+        else:
+            spent_ns = int(rung.encode_ns * self._jitter[frame.frame]) + 1
+            done_ns = now + spent_ns if now + spent_ns < self._end_ns else self._end_ns
+            frame.encode_j = self.ledger.compute(now, done_ns, self._compute_w)
+        self._env.after(spent_ns, self._encoded, (frame, rung))
+        return True
 
     def _observe(self, frame: FrameRecord, now: int, deadline_ns: int) -> Observation:
         outstanding = self._outstanding
