@@ -364,6 +364,11 @@ class Client:
         if self._outstanding.pop(frame.frame, None) is not None:
             self._end(frame, fate, self._env.now)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the battery has run empty."""
+        return self._off
+
     def _check(self, _: None) -> None:
         """See whether the battery is empty, and if not, when it can be at the earliest."""
         lasts_ns = None if self._body is None else self._body.lasts_ns(self._env.now)
