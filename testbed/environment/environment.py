@@ -66,7 +66,7 @@ class SplitDetection(gymnasium.Env[Vector, np.int64]):
                 raise TestbedError(f"{other.spec.name} has several clients; one can be decided for")
             if other.clients[0].ladder != self.ladder:
                 raise TestbedError(f"{other.spec.name} has another ladder than {first.spec.name}")
-        self.utility = first.spec.utility.weights if utility is None else utility
+        self.utility = utility or Utility()
         size = Features(self.ladder).size
         self.observation_space = spaces.Box(-1.0, 1.0, (size,), np.float32)
         self.action_space = spaces.Discrete(len(self.ladder))
@@ -128,6 +128,12 @@ class SplitDetection(gymnasium.Env[Vector, np.int64]):
         """Return everything that happened in the run that has just ended, as `simulate` does."""
         assert self._run is not None, "reset comes before rows"
         return self._run.rows(policy)
+
+    @property
+    def utilities(self) -> tuple[float, ...]:
+        """The utility of each frame of the run whose worth is known, in the order of capture."""
+        assert self._run is not None, "reset comes before utilities"
+        return tuple(self._tally.each)
 
     def _info(self, seen: Observation) -> dict[str, Any]:
         return {

@@ -49,9 +49,9 @@ class Tally:
             frame = frames[number]
             limit_ns = frame.captured_ns + self._deadline_ns
             answered_ns = frame.answered_ns
-            if not ended and answered_ns is None and frame.fate is Fate.UNFINISHED:
-                if frame.point is None or now_ns <= limit_ns:
-                    break
+            under_way = answered_ns is None and frame.fate is Fate.UNFINISHED
+            if under_way and not ended and (frame.point is None or now_ns <= limit_ns):
+                break
             in_time = answered_ns is not None and answered_ns <= limit_ns
             self.each.append(self._utility(frame, in_time))
         return math.fsum(self.each[done:])

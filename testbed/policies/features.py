@@ -38,7 +38,7 @@ class Features:
     | 0 to 7 | goodput W of the last uploads, the newest first: ln(W/R) / ln 100 |
     | 8 | how many of them there were yet, over 8; the oldest stands for those that are missing |
     | 9 | age of the newest upload over 8 D; 1 without one |
-    | 10 to 17 | latency of the last frames not skipped over 2 D, the newest first; 1 without answer |
+    | 10 to 17 | latency of the last frames (skipped ones left out) over 2 D; 1 without an answer |
     | 18 | backlog over 4 largest payloads |
     | 19 | time that the backlog takes at the newest goodput, over 4 D |
     | 20 | time left until the frame's deadline over D |

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from testbed.clients.client import Client, Undecided
+from testbed.clients.gather import client_names
 from testbed.errors import TestbedError
 from testbed.model import Ladder, Observation, OperatingPoint, Outcome, Policy
 from testbed.records import RunRows
 from testbed.scenario import Scenario
-from testbed.simulate.client import Client, Undecided
-from testbed.simulate.run import World, client_names
+from testbed.simulate.run import World
 
 
 class _Asks(Policy):
