@@ -66,7 +66,7 @@ class SplitDetection(gymnasium.Env[Vector, np.int64]):
                 raise TestbedError(f"{other.spec.name} has several clients; one can be decided for")
             if other.clients[0].ladder != self.ladder:
                 raise TestbedError(f"{other.spec.name} has another ladder than {first.spec.name}")
-        self.utility = utility or Utility()
+        self.utility = first.spec.utility.weights if utility is None else utility
         size = Features(self.ladder).size
         self.observation_space = spaces.Box(-1.0, 1.0, (size,), np.float32)
         self.action_space = spaces.Discrete(len(self.ladder))
