@@ -1,8 +1,8 @@
 """Streaming mAP of 3 policies x 3 seeds x 600 frames: remembered matches against pycocotools.
 
 Made-up boxes of the size that a run over a recording has: 7 objects and 20 detections a frame, 8
-categories, 4 operating points. Each policy moves between points and lags a few frames behind. Prints
-both times, their ratio, and that the figures are the same.
+categories, 4 operating points. Each policy moves between points and lags a few frames behind.
+Prints both times, their ratio, and that the figures are the same.
 
     python benchmarks/streaming_map.py [--frames 600] [--once]
 """

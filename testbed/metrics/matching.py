@@ -1,10 +1,11 @@
 """Detections matched to objects as COCO's evaluator does it, many frames at once.
 
-The rules are those of `pycocotools.cocoeval.COCOeval.evaluateImg`, in the order of its loops: within
-a frame and a category the detections choose in the order of their scores; each takes the object
-that it overlaps most among those still free, a counted one before an ignored one; a crowd can be
-taken again and again. The result is the same to the last bit, because every comparison is between
-the same doubles; it is found for all frames, categories, ranges of area and thresholds together.
+The rules are those of `pycocotools.cocoeval.COCOeval.evaluateImg`, in the order of its loops:
+within a frame and a category the detections choose in the order of their scores; each takes the
+object that it overlaps most among those still free, a counted one before an ignored one; a crowd
+can be taken again and again. The result is the same to the last bit, because every comparison is
+between the same doubles; it is found for all frames, categories, ranges of area and thresholds
+together.
 """
 
 from __future__ import annotations
@@ -28,9 +29,7 @@ LIMITS = np.array([[0, 1e5**2], [0, 32**2], [32**2, 96**2], [96**2, 1e5**2]], np
 MOST = 100
 """Detections of a category that count in a frame, the best ones."""
 
-ROW = np.dtype(
-    [("score", "f8"), ("hit", "u8"), ("ignored", "u8"), ("label", "i4"), ("rank", "i4")]
-)
+ROW = np.dtype([("score", "f8"), ("hit", "u8"), ("ignored", "u8"), ("label", "i4"), ("rank", "i4")])
 """A matched detection: bit 10 a + t of `hit` and `ignored` is for area a and threshold t.
 
 `hit` says that it took an object, `ignored` that it counts neither way. `rank` is its place among
@@ -78,7 +77,9 @@ def match(
     first = np.flatnonzero(np.diff(group, prepend=-1))
     rank = np.arange(len(group)) - np.repeat(first, np.diff(first, append=len(group)))
     best = rank < MOST
-    pair, label, score, xywh, group = (a[best] for a in (pair, label, score, xywh, group))
+    pair, label, score, xywh, group = (
+        pair[best], label[best], score[best], xywh[best], group[best],
+    )  # fmt: skip
 
     rows = np.zeros(len(pair), ROW)
     rows["label"], rows["score"], rows["rank"] = label, score, rank[best]
@@ -105,7 +106,8 @@ def overlaps(
     mine, theirs = boxes[:, 2] * boxes[:, 3], objects[:, 2] * objects[:, 3]
     union = np.where(crowd, mine, mine + theirs - both)
     meet = (width > 0) & (height > 0)
-    return np.divide(both, union, out=np.zeros(len(both)), where=meet)
+    share: NDArray[np.float64] = np.divide(both, union, out=np.zeros(len(both)), where=meet)
+    return share
 
 
 def _ignored(truth: Truth) -> NDArray[np.bool_]:
@@ -210,4 +212,3 @@ def _take(
             beyond = outside[chooser[mine]][:, :, None] & ~hit
             rows["hit"][chooser[mine]] = hit.reshape(len(mine), _CASES) @ _BIT
             rows["ignored"][chooser[mine]] = (apart | beyond).reshape(len(mine), _CASES) @ _BIT
-

@@ -35,7 +35,9 @@ def random_truth(
     )
 
 
-def random_found(rng: np.random.Generator, truth: Truth, extra: int = 6, noise: float = 0.1) -> Found:
+def random_found(
+    rng: np.random.Generator, truth: Truth, extra: int = 6, noise: float = 0.1
+) -> Found:
     """Most objects nearly where they are, some twice, some wrong ones; many equal scores."""
     lengths, label, score, xywh = [], [], [], []
     for k in range(len(truth)):
@@ -45,9 +47,13 @@ def random_found(rng: np.random.Generator, truth: Truth, extra: int = 6, noise: 
         keep = rng.random(len(boxes)) < 0.7
         boxes, names = boxes[keep], names[keep]
         size = np.tile(boxes[:, 2:], 2)
-        boxes = boxes + rng.normal(0, noise, boxes.shape) * size * (rng.random((len(boxes), 1)) < 0.8)
+        boxes = boxes + rng.normal(0, noise, boxes.shape) * size * (
+            rng.random((len(boxes), 1)) < 0.8
+        )
         wrong = rng.integers(0, extra + 1)
-        junk = np.concatenate((rng.uniform(0, 200, (wrong, 2)), rng.uniform(5, 120, (wrong, 2))), axis=1)
+        junk = np.concatenate(
+            (rng.uniform(0, 200, (wrong, 2)), rng.uniform(5, 120, (wrong, 2))), axis=1
+        )
         boxes = np.abs(np.concatenate((boxes, junk)))
         names = np.concatenate((names, rng.integers(1, len(truth.categories) + 1, wrong)))
         points = rng.random(len(boxes)).round(2)  # so that many are equal

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
-import pytest
 from coco_reference import coco_eval, offsets_of, random_found, random_truth
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +12,7 @@ from hypothesis import strategies as st
 from testbed.metrics.boxes import Found, Truth
 from testbed.metrics.evaluator import Evaluator
 from testbed.metrics.matching import overlaps
-from testbed.metrics.precision import STATS, Matches, accumulate, average_precision, pooled
+from testbed.metrics.precision import STATS, Matches, accumulate, average_precision
 
 
 def assert_same(matches: Matches, judge) -> None:
@@ -84,17 +82,21 @@ def test_of_equal_overlaps_the_last_object_is_taken_and_crowds_again_and_again()
     )
     zero = np.zeros(1, np.int64)
 
-    assert_same(Evaluator(truth, [found]).matches(zero, zero, zero), coco_eval(truth, zero, [found], zero, zero))
+    assert_same(
+        Evaluator(truth, [found]).matches(zero, zero, zero),
+        coco_eval(truth, zero, [found], zero, zero),
+    )
 
 
 def test_overlaps_are_those_of_the_reference_to_the_bit():
     from pycocotools import mask
 
     rng = np.random.default_rng(1)
-    a, b = (np.concatenate((rng.uniform(0, 50, (400, 2)), rng.uniform(0.1, 60, (400, 2))), 1) for _ in "ab")
+    a, b = (
+        np.concatenate((rng.uniform(0, 50, (400, 2)), rng.uniform(0.1, 60, (400, 2))), 1)
+        for _ in "ab"
+    )
     crowd = rng.random(400) < 0.5
-    expected = [
-        mask.iou(a[i : i + 1], b[i : i + 1], [int(crowd[i])])[0, 0] for i in range(len(a))
-    ]
+    expected = [mask.iou(a[i : i + 1], b[i : i + 1], [int(crowd[i])])[0, 0] for i in range(len(a))]
 
     np.testing.assert_array_equal(overlaps(a, b, crowd), expected)
