@@ -30,7 +30,8 @@ class Tally:
     def __init__(self, ladder: Ladder, utility: Utility, deadline_ns: int) -> None:
         self.each: list[float] = []
         self._worth = Worth(ladder, utility)
-        self._price = self._worth.price.tolist()
+        self._price: list[float] = self._worth.price.tolist()
+        self._step = self._worth.step
         self._places = {rung.point: place for place, rung in enumerate(ladder)}
         self._deadline_ns = deadline_ns
         self._last: int | None = None
@@ -63,4 +64,4 @@ class Tally:
         place, last = self._places[frame.point], self._last
         self._last = place
         value = self._worth.gain(place, in_time, self._age) - self._price[place]
-        return value if last is None else value - self._worth.step * abs(place - last)
+        return value if last is None else value - self._step * abs(place - last)
