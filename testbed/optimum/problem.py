@@ -18,7 +18,7 @@ from testbed.links.link import Link, Medium
 from testbed.model import NS_PER_S, Mode, Rung
 from testbed.parts import make
 from testbed.scenario import LinkSpec, Scenario
-from testbed.simulate.run import CELL
+from testbed.scenario.channels import CELL
 from testbed.streams import stream
 
 Ints = NDArray[np.int64]
