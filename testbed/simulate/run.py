@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
+from testbed.clients.gather import client_names, gather
 from testbed.links import links, transports
 from testbed.links.capacity import mbps_per_bin
 from testbed.links.link import Link
@@ -14,27 +15,16 @@ from testbed.links.transport import Transport
 from testbed.model import NS_PER_MS
 from testbed.parts import make
 from testbed.policies import policies
-from testbed.records import RadioCounts, RunRows, rows_of
+from testbed.records import RunRows
 from testbed.scenario import LinkSpec, Scenario
 from testbed.scenario.channels import CELL, OpenLinks, open_channel
 from testbed.simulate.channel import Cell, Channel, OwnLinks
-from testbed.simulate.client import Client
+from testbed.simulate.client import SimulatedClient
 from testbed.simulate.clock import Clock
 from testbed.simulate.server import Server
 from testbed.streams import stream
 
 PLOT_BIN_NS = 250 * NS_PER_MS
-
-
-def client_names(scenario: Scenario) -> Iterator[tuple[str, int]]:
-    """Yield the name of every client and the index of its group.
-
-    The first of a group bears the group's name and the others a number, so that raising `count`
-    leaves the names, and with them the random streams, of those that were there before.
-    """
-    for index, group in enumerate(scenario.clients):
-        for number in range(1, group.spec.count + 1):
-            yield (group.spec.name if number == 1 else f"{group.spec.name}-{number}"), index
 
 
 def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
@@ -64,7 +54,7 @@ def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
         measured=bool(scenario.server.sheet.points),
     )
     clients = [
-        Client(
+        SimulatedClient(
             env,
             name,
             scenario.clients[group],
@@ -81,26 +71,7 @@ def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
     ]
     with _collector_off():
         env.run_until(end_ns)
-        return rows_of(
-            policy,
-            seed,
-            end_ns,
-            {client.name: (client.frames, client.ledger.close(end_ns)) for client in clients},
-            up.byte_counts(),
-            _radio_counts(clients),
-        )
-
-
-def _radio_counts(clients: list[Client]) -> dict[str, RadioCounts]:
-    """Return, by the name of the radio, what its clients counted."""
-    counts: dict[str, RadioCounts] = {}
-    for client in clients:
-        radio = client.radio
-        own = RadioCounts(len(radio.transfers), radio.out_of_range, radio.unannounced)
-        name = radio.profile.name
-        known = counts.get(name, RadioCounts(0, 0, 0))
-        counts[name] = RadioCounts(*map(sum, zip(known, own, strict=True)))
-    return counts
+        return gather(policy, seed, end_ns, clients, up.byte_counts())
 
 
 @contextmanager
