@@ -6,34 +6,25 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from testbed.clients.gather import client_names, gather
-from testbed.errors import TestbedError
 from testbed.links import links, transports
 from testbed.links.capacity import mbps_per_bin
-from testbed.links.cell import ProcessorSharing, SharedCell
-from testbed.links.link import Link, Path
-from testbed.links.proportional_fair import ProportionalFair
-from testbed.links.round_robin import RoundRobin
+from testbed.links.link import Link
 from testbed.links.transport import Transport
 from testbed.model import NS_PER_MS, Policy
 from testbed.parts import make
 from testbed.policies import policies
 from testbed.records import RunRows
 from testbed.scenario import LinkSpec, Scenario
+from testbed.scenario.channels import CELL, OpenLinks, open_channel
 from testbed.simulate.channel import Cell, Channel, OwnLinks
 from testbed.simulate.client import SimulatedClient
 from testbed.simulate.clock import Clock
 from testbed.simulate.server import Server
 from testbed.streams import stream
 
-if TYPE_CHECKING:
-    import numpy as np
-
 PLOT_BIN_NS = 250 * NS_PER_MS
-CELL = "cell"
-"""Owner of a link that all clients share; names its random stream."""
 
 
 def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
@@ -135,34 +126,10 @@ def _channel(
     back_ns: int,
 ) -> Channel:
     """Build one direction of the network."""
-    part: Link = make(links, spec)
-    delay_ns, limit = spec.delay_ns, spec.queue_bytes
-
-    def draws(owner: str) -> np.random.Generator:
-        return stream(seed, owner, direction)
-
-    if spec.sharing == "none":
-        own = {name: part.open(draws(name), delay_ns, limit) for name in clients}
-        return OwnLinks(env, own, transport, back_ns)
-    if spec.sharing == "fifo" or len(clients) == 1:  # alone in a cell nobody shares
-        link = part.open(draws(CELL), delay_ns, limit)
-        return OwnLinks(env, dict.fromkeys(clients, link), transport, back_ns)
-    shared = part.medium(draws(CELL))
-    media = {name: part.medium(draws(name)) for name in clients}
-    if shared.wake is not None or shared.queue is not None:
-        raise TestbedError(
-            f"network.{direction}: sleep and queue management are of one sender's link; "
-            "use them with sharing: none or sharing: fifo"
-        )
-    cell: SharedCell
-    if spec.sharing == "proportional-fair":
-        cell = ProportionalFair({name: each.capacity for name, each in media.items()}, limit)
-    elif spec.sharing == "round-robin":
-        cell = RoundRobin(shared.capacity, limit)
-    else:
-        cell = ProcessorSharing(shared.capacity, limit, shared.efficiency)
-    paths = {name: Path(each, delay_ns) for name, each in media.items()}
-    return Cell(env, cell, paths, transport)
+    channel = open_channel(spec, clients, direction, seed)
+    if isinstance(channel, OpenLinks):
+        return OwnLinks(env, channel.links, transport, back_ns)
+    return Cell(env, channel.cell, channel.paths, transport)
 
 
 def offered_mbps(scenario: Scenario, seed: int) -> dict[str, list[float]]:
