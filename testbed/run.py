@@ -11,11 +11,12 @@ from typing import Any
 
 import testbed
 from testbed import compare, records, report
+from testbed.clients.gather import client_names
 from testbed.model import NS_PER_MS, NS_PER_S, Ladder, Rung
 from testbed.records import RunRows
 from testbed.scenario import Scenario, dump, figures
 from testbed.simulate import simulate
-from testbed.simulate.run import PLOT_BIN_NS, client_names, offered_mbps
+from testbed.simulate.run import PLOT_BIN_NS, offered_mbps
 from testbed.workers import pool
 
 Progress = Callable[[int, int], None]
@@ -129,6 +130,7 @@ def _provenance(scenario: Scenario, rows: Sequence[RunRows]) -> dict[str, Any]:
                 {
                     "width": rung.point.width,
                     "bits": rung.point.bits,
+                    "codec": rung.point.codec,
                     "mode": rung.point.mode.value,
                     "accuracy": rung.accuracy,
                     "payload_bytes": rung.payload_bytes,
