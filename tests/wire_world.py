@@ -8,9 +8,9 @@ import threading
 import time
 from contextlib import contextmanager
 
-from testbed.emulate.bodies import Hello, Kind, Request
+from testbed.emulate.bodies import Hello, Kind, Request, Status
 from testbed.emulate.connection import connect
-from testbed.emulate.decoding import StandIn, Work
+from testbed.emulate.decoding import Finished, Result, StandIn, Work
 from testbed.emulate.protocol import Type, pack
 from testbed.emulate.serving import Rules, Server
 from testbed.model import Mode, OperatingPoint
@@ -25,6 +25,46 @@ def waits(spent_ms=1, *, workers=1):
     """A stand-in that takes the same time for every batch."""
     works = {(Mode.SPLIT, width): Work(1, spent_ms * MS) for width in (0.5, 1.0)}
     return StandIn({DETECTOR: works}, lambda mac: spent_ms * MS, workers=workers)
+
+
+class Gate:
+    """A decoder that is done when the test says so: one batch for each `open`."""
+
+    stand_in = True
+    next_ns = None
+
+    def __init__(self, *, workers=1):
+        self.workers = workers
+        self.begun = []
+        self._hears, self._says = socket.socketpair()
+        self._hears.setblocking(False)
+
+    def open(self):
+        self._says.send(b"x")
+
+    def refuses(self, detector):
+        return ""
+
+    def admit(self, detector, request, payload):
+        return request.frame
+
+    def begin(self, worker, batch, now_ns):
+        self.begun.append((worker, len(batch)))
+
+    def descriptors(self):
+        return [self._hears.fileno()] if self.begun else []
+
+    def finished(self, now_ns):
+        try:
+            self._hears.recv(1)
+        except BlockingIOError:
+            return []
+        worker, count = self.begun.pop(0)
+        return [Finished(worker, now_ns, [Result(Status.DECODED)] * count)]
+
+    def close(self):
+        self._hears.close()
+        self._says.close()
 
 
 @contextmanager

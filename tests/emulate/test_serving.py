@@ -6,14 +6,14 @@ import select
 import time
 
 import pytest
-from wire_world import DETECTOR, MS, POINT, answers, ask, client, eventually, serving, waits
+from wire_world import DETECTOR, MS, POINT, Gate, answers, ask, client, eventually, serving, waits
 
 from testbed.emulate.batcher import Batcher, Job
 from testbed.emulate.bodies import Kind, Request, Status
 from testbed.emulate.connection import Unreachable, connect
 from testbed.emulate.protocol import Fault, WireError
 from testbed.emulate.serving import Rules
-from testbed.emulate.serving_peer import Limits
+from testbed.emulate.serving_peer import Limits, State
 from testbed.model import OperatingPoint
 
 
@@ -26,7 +26,7 @@ def test_an_answer_says_when_the_frame_came_and_when_it_was_decoded():
     assert (answer.status, answer.stand_in, answer.batch) == (Status.DECODED, True, 1)
     assert line.offset_ns == 0
     assert before < answer.arrived_ns < answer.arrived_ns + answer.decoded_ns < after
-    assert 0 <= answer.batch_start_ns < 15 * MS
+    assert answer.batch_start_ns >= 0
     assert answer.decoded_ns - answer.batch_start_ns >= 20 * MS
 
 
@@ -66,50 +66,62 @@ def test_a_frame_that_has_not_begun_can_be_withdrawn():
 
 
 def test_frames_wait_for_each_other_as_long_as_the_rules_say():
-    rules = Rules(batch_max=3, batch_wait_ns=40 * MS)
+    rules = Rules(batch_max=3, batch_wait_ns=200 * MS)
     with serving(rules=rules) as server, client(server) as line:
         for number in range(4):
             line.send(Request(number, POINT, Kind.STAND_IN), b"x")
         found = answers(line, 4)
 
     assert [found[n].batch for n in range(4)] == [3, 3, 3, 1]
-    assert found[3].batch_start_ns >= 40 * MS
+    assert found[3].batch_start_ns >= 200 * MS
 
 
 def test_a_full_queue_refuses_at_once_and_without_padding():
-    rules = Rules(queue_limit=1)
-    with serving(waits(100), rules) as server, client(server) as line:
+    gate = Gate()
+    with serving(gate, Rules(queue_limit=1)) as server, client(server) as line:
         for number in range(4):
             line.send(Request(number, POINT, Kind.STAND_IN, answer_bytes=4000), b"x")
-        found = answers(line, 4)
+        found = answers(line, 2)
+        gate.open()
+        gate.open()
+        decoded = answers(line, 2)
 
-    assert [found[n].status for n in range(4)] == [
-        Status.DECODED, Status.DECODED, Status.QUEUE_FULL, Status.QUEUE_FULL,
-    ]  # fmt: skip
-    assert found[2].decoded_ns < 50 * MS
+    assert {number: answer.status for number, answer in found.items()} == {
+        2: Status.QUEUE_FULL,
+        3: Status.QUEUE_FULL,
+    }
+    assert {answer.status for answer in decoded.values()} == {Status.DECODED}
     assert found[2].batch_start_ns is None
     assert found[2].ahead == 1
 
 
 def test_an_expired_frame_is_given_up_when_its_turn_comes():
-    rules = Rules(drop_expired=True)
-    with serving(waits(60), rules) as server, client(server) as line:
-        soon = line.theirs(time.monotonic_ns()) + 30 * MS
+    gate = Gate()
+    with serving(gate, Rules(drop_expired=True)) as server, client(server) as line:
+        soon = line.theirs(time.monotonic_ns()) + 1 * MS
+        later = soon + 3600 * 1000 * MS
         line.send(Request(0, POINT, Kind.STAND_IN), b"x")
         line.send(Request(1, POINT, Kind.STAND_IN, deadline_ns=soon), b"x")
-        line.send(Request(2, POINT, Kind.STAND_IN), b"x")
+        line.send(Request(2, POINT, Kind.STAND_IN, deadline_ns=later), b"x")
+        line.flush()
+        time.sleep(0.01)
+        gate.open()
+        gate.open()
         found = answers(line, 3)
 
     assert [found[n].status for n in range(3)] == [Status.DECODED, Status.EXPIRED, Status.DECODED]
 
 
 def test_cancelled_frames_leave_the_queue_and_the_others_move_up():
-    with serving(waits(60)) as server, client(server) as line:
+    gate = Gate()
+    with serving(gate) as server, client(server) as line:
         for number in range(5):
             line.send(Request(number, POINT, Kind.STAND_IN), b"x")
         line.cancel(3, older=True)
         line.cancel(4, expired=True)
-        found = answers(line, 5)
+        found = answers(line, 4)
+        gate.open()
+        found |= answers(line, 1)
 
     assert [found[n].status for n in range(5)] == [
         Status.DECODED,
@@ -119,13 +131,18 @@ def test_cancelled_frames_leave_the_queue_and_the_others_move_up():
 
 
 def test_a_client_cancels_its_own_frames_only():
-    with serving(waits(40)) as server, client(server) as one, client(server, client="b") as two:
+    gate = Gate()
+    with serving(gate) as server, client(server) as one, client(server, client="b") as two:
         one.send(Request(0, POINT, Kind.STAND_IN), b"x")
         one.send(Request(1, POINT, Kind.STAND_IN), b"x")
         one.flush()
-        time.sleep(0.01)
+        eventually(lambda: len(server._batcher) == 1)
         two.cancel(9, older=True)
+        two.ping()
         two.flush()
+        select.select([two], [], [], 5)
+        gate.open()
+        gate.open()
         assert answers(one, 2)[1].status is Status.DECODED
 
 
@@ -165,10 +182,15 @@ def test_a_payload_larger_than_the_server_takes_is_not_sent():
 
 def test_payloads_that_wait_do_not_exceed_their_memory():
     limits = Limits(payload_bytes=100_000, queued_bytes=250_000)
-    with serving(waits(80), limits=limits) as server, client(server) as line:
+    gate = Gate()
+    with serving(gate, limits=limits) as server, client(server) as line:
         for number in range(4):
             line.send(Request(number, POINT, Kind.STAND_IN), bytes(100_000))
-        found = answers(line, 4)
+        found = answers(line, 2)
+        gate.open()
+        gate.open()
+        found |= answers(line, 2)
+        gate.open()
         again = ask(line, 9)
 
     statuses = [found[n].status for n in range(4)]
@@ -202,24 +224,31 @@ def test_nobody_at_the_address_is_said():
 
 
 def test_frames_sent_before_a_half_close_are_answered():
-    with serving(waits(30)) as server, client(server) as line:
+    gate = Gate()
+    with serving(gate) as server, client(server) as line:
         line.send(Request(0, POINT, Kind.STAND_IN), b"x")
         line.flush()
         line._sock.shutdown(1)
+        eventually(lambda: any(p.state is State.ENDING for p in list(server._peers.values())))
+        gate.open()
         assert answers(line, 1)[0].status is Status.DECODED
         eventually(lambda: server.connections == 0)
 
 
 def test_the_frames_of_a_client_that_left_are_not_decoded():
-    with serving(waits(50)) as server, client(server, client="other") as other:
+    gate = Gate()
+    with serving(gate) as server, client(server, client="other") as other:
         with client(server) as line:
             for number in range(10):
                 line.send(Request(number, POINT, Kind.STAND_IN), b"x")
             line.flush()
-            time.sleep(0.02)
-        answer = ask(other)
+            eventually(lambda: len(server._batcher) == 9)
+        eventually(lambda: len(server._batcher) == 0)
+        gate.open()
+        gate.open()
+        assert ask(other).status is Status.DECODED
 
-    assert answer.decoded_ns < 150 * MS
+    assert server.counts[Status.DECODED] == 2
 
 
 def test_a_batcher_takes_back_what_is_asked_for():
