@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed.metrics.definitions import METRICS, PERCENTILES, STAGES, Metric
-from testbed.metrics.figures import Accuracy, Figures, per_seed, percentile
+from testbed.metrics.figures import Accuracy, Figures, per_seed, percentile, way
 from testbed.metrics.intervals import CONFIDENCE, Interval, interval, number
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ __all__ = [
     "percentile",
     "summarise",
     "summarise_figures",
+    "way",
 ]
 
 
