@@ -21,9 +21,12 @@ from testbed.compare.within import (
     difference,
     duration_ns_of,
     figures_of,
+    forecasters_of,
     kinds_of,
+    ladders_of,
     paired,
     summary,
+    utility_of,
     verdicts,
 )
 
@@ -43,12 +46,15 @@ __all__ = [
     "duration_ns_of",
     "family_of",
     "figures_of",
+    "forecasters_of",
     "front",
     "hypervolume",
     "junit",
     "kinds_of",
+    "ladders_of",
     "no_difference_shown",
     "paired",
     "summary",
+    "utility_of",
     "verdicts",
 ]
