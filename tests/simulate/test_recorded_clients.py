@@ -131,7 +131,7 @@ def test_a_mode_costs_what_was_recorded_and_nothing_else(four):
     assert by_mode["skip"].accuracy == 0
     rows = simulate(four, "local", 1).frames.to_pylist()
     assert {(row["payload_bytes"], row["codec"], row["fate"]) for row in rows} == {
-        (0, None, "local")
+        (0, "raw", "local")
     }
 
 
