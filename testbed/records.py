@@ -174,7 +174,7 @@ def _frame_table(
         return pc.if_else(pc.greater(values, end_ns), pa.scalar(None, pa.int64()), values)
 
     points = [record.point for record in records]
-    codecs = [p and p.codec for p in points]
+    codecs = [None if p is None else p.codec for p in points]
     count = len(records)
     columns = {
         "policy": _same(policy, count),
