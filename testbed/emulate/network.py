@@ -232,7 +232,7 @@ class Network:
             self._report = RelayReport(
                 backend=self.backend,
                 realtime=self.realtime,
-                kernel_drops=dropped,
+                kernel_drops=dropped + said.pop("kernel_drops"),
                 load_average=os.getloadavg()[0],
                 gate=REALTIME_GATE if self.realtime else ORDINARY_GATE,
                 settings=self.settings,
@@ -369,6 +369,7 @@ def network(
     try:
         ours.send(
             {
+                "backend": chosen,
                 "isolated": True,
                 "user_namespace": os.geteuid() != 0 if user_namespace is None else user_namespace,
                 "clients": len(clients),
@@ -384,6 +385,7 @@ def network(
                 "downlink": spec.downlink.model_dump(mode="json"),
                 "clients": list(clients),
                 "seed": seed,
+                "backend": chosen,
                 "log": None if log is None else str(log.absolute()),
                 "capture": None if capture is None else str(capture.absolute()),
                 "realtime": realtime,

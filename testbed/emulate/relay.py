@@ -20,7 +20,12 @@ from typing import Any
 
 from testbed.emulate import kernel
 from testbed.emulate.crossing import FAR_NS, Crossing, crossing
-from testbed.emulate.interfaces import MTU_BYTES, client_address
+from testbed.emulate.interfaces import (
+    ETHERNET_HEADER,
+    MTU_BYTES,
+    client_address,
+    frames_dropped,
+)
 from testbed.emulate.lateness import Lateness
 from testbed.emulate.messages import Ended, Messages
 from testbed.emulate.packetlog import DOWNLINK, LOST, PASSED, QUEUE, UPLINK, Capture, PacketLog
@@ -47,6 +52,7 @@ class Relay:
         crossings: From the clients, and to the clients.
         log: Where packets are logged; None for nowhere.
         captures: For each of `ends`; empty for none.
+        header: What stands before an IP packet at the ends.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class Relay:
         crossings: tuple[Crossing, Crossing],
         log: PacketLog | None = None,
         captures: Sequence[Capture] = (),
+        header: bytes = b"",
     ) -> None:
         self._control = control
         self._ends = list(ends)
@@ -65,6 +72,7 @@ class Relay:
         self._crossings = crossings
         self._log = log
         self._captures = captures
+        self._header = header
         self._start_ns = 0
         self._begun = False
         self.lateness = Lateness()
@@ -94,12 +102,15 @@ class Relay:
     def _read(self, end: int, number: int) -> None:
         up, down = self._crossings
         from_server = number == self._server
+        begin = len(self._header)
         for _ in range(_BURST):
             try:
                 packet = os.read(end, MTU_BYTES + 100)
             except BlockingIOError:
                 return
             now_ns = time.monotonic_ns()
+            if begin:
+                packet = packet[begin:]
             if packet[0] >> 4 != 4:
                 continue  # only IPv4 has an address here
             client = self._number_of.get(packet[16:20]) if from_server else number
@@ -116,10 +127,11 @@ class Relay:
 
     def _release(self, direction: int, way: Crossing) -> None:
         now_ns = time.monotonic_ns()
+        header = self._header
         while (due := way.take(now_ns)) is not None:
             end = self._server if direction == UPLINK else due.client
             with suppress(BlockingIOError):
-                os.write(self._ends[end], due.packet)
+                os.write(self._ends[end], header + due.packet if header else due.packet)
             now_ns = time.monotonic_ns()
             if self._begun and due.arrived_ns >= self._start_ns:
                 self.lateness.add(now_ns - due.due_ns)
@@ -182,7 +194,8 @@ def _run(control: Messages, plan: dict[str, Any]) -> None:
         captures.append(Capture(folder / "server.pcap"))
     ends = list(range(_CONTROL + 1, _CONTROL + 2 + len(clients)))
     addresses = [client_address(number) for number in range(len(clients))]
-    relay = Relay(control, ends, addresses, (ways[0], ways[1]), log, captures)
+    header = ETHERNET_HEADER if plan["backend"] == "packet" else b""
+    relay = Relay(control, ends, addresses, (ways[0], ways[1]), log, captures, header)
     kernel.exact_timers()
     kernel.lock_memory()
     realtime = plan["realtime"] and kernel.realtime(kernel.RELAY_PRIORITY)
@@ -205,6 +218,7 @@ def _run(control: Messages, plan: dict[str, Any]) -> None:
             "packets": late.count,
             "queue_drops": sum(way.queue_drops for way in ways),
             "losses": sum(way.losses for way in ways),
+            "kernel_drops": sum(map(frames_dropped, ends)) if header else 0,
             "late_p50_ns": late.quantile_ns(500),
             "late_p99_ns": late.quantile_ns(990),
             "late_p999_ns": late.quantile_ns(999),
