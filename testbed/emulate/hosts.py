@@ -19,6 +19,8 @@ from testbed.emulate import interfaces, kernel, netlink
 from testbed.emulate.interfaces import CLIENTS, EVERYBODY, SERVER_ADDRESS
 
 RELAY = "relay"
+_QUEUE_PACKETS = 20_000
+"""May wait for the relay to read them, so that the kernel never drops one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Hosts:
         ends: What the relay reads and writes: one descriptor for each client, one for the server
             or the router before it.
         extra: Descriptors that the relay gets after these.
+        shaped: Indices of the interfaces of the router, by name.
         settings: What the kernel said when asked for its settings.
     """
 
@@ -53,11 +56,16 @@ class Hosts:
     addresses: list[str] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
     extra: list[int] = field(default_factory=list)
+    shaped: dict[str, int] = field(default_factory=dict)
     settings: dict[str, str | None] = field(default_factory=dict)
 
     def describe(self) -> dict[str, Any]:
         """Return what the caller should know."""
-        return {"addresses": self.addresses, "settings": self.settings}
+        return {
+            "addresses": self.addresses,
+            "settings": self.settings,
+            "shaped": self.shaped,
+        }
 
     def of(self, host: int | str) -> Own:
         """Return what a process on a host gets: the number of the host, or `relay`."""
@@ -72,6 +80,15 @@ class Hosts:
             kernel.enter(namespace)
             dropped += interfaces.packets_dropped()
         return dropped
+
+    def queue_drops(self) -> int:
+        """Return the packets that had no room in the queues of the router."""
+        if not self.shaped:
+            return 0
+        from testbed.emulate import shaping
+
+        kernel.enter(self.others[1])
+        return shaping.queue_drops(list(self.shaped))
 
 
 def make(plan: dict[str, Any]) -> Hosts:
@@ -99,10 +116,10 @@ def make(plan: dict[str, Any]) -> Hosts:
             made.ends.append(interfaces.open_packets(peer))
         else:
             made.ends.append(interfaces.open_tun("tun0"))
-            interfaces.set_size("tun0")
+            netlink.set_queue("tun0", _QUEUE_PACKETS)
             _connect("tun0", address, plan)
     if routed:
-        _make_router(made)
+        _make_router(made, plan)
     kernel.enter(made.namespaces[0])
     made.settings = {name: kernel.sysctl(name) for name in plan["sysctls"]}
     made.settings["congestion_control"] = plan["congestion_control"]
@@ -139,17 +156,18 @@ def _connect(name: str, address: str, plan: dict[str, Any], *, ethernet: bool = 
         ) from None
 
 
-def _make_router(made: Hosts) -> None:
+def _make_router(made: Hosts, plan: dict[str, Any]) -> None:
     """Join the clients, through the relay, and the server."""
     from testbed.emulate import shaping
 
     kernel.enter(made.others[1])
     kernel.set_sysctl("net.ipv4.ip_forward", 1)
     made.ends.append(interfaces.open_tun("clients"))
-    interfaces.set_size("clients")
+    netlink.set_queue("clients", _QUEUE_PACKETS)
     interfaces.bare_ethernet("server")
     for name, destination in (("clients", CLIENTS), ("server", (SERVER_ADDRESS, 32))):
         interfaces.bring_up(name)
         netlink.set_route(destination, name)
-    shaping.set_up(("server", "clients"))
-    made.extra.append(os.dup(netlink.connect().detach()))
+    limits = {"server": plan["uplink_queue"], "clients": plan["downlink_queue"]}
+    made.shaped = shaping.set_up(limits)
+    made.extra.append(netlink.connect().detach())

@@ -12,14 +12,10 @@ from pathlib import Path
 
 MTU_BYTES = 1500
 TUN_DEVICE = Path("/dev/net/tun")
-QUEUE_PACKETS = 20_000
-"""Packets that may wait for the relay to read them, so that the kernel never drops one."""
-
 _TUNSETIFF = 0x4004_54CA
 _IFF_TUN, _IFF_NO_PI = 0x0001, 0x1000
 _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
 _SIOCSIFADDR, _SIOCSIFNETMASK = 0x8916, 0x891C
-_SIOCSIFMTU, _SIOCSIFTXQLEN = 0x8922, 0x8943
 _SIOCSIFHWADDR, _SIOCETHTOOL = 0x8924, 0x8946
 _IFF_UP, _IFF_NOARP = 0x1, 0x80
 _ARPHRD_ETHER = 1
@@ -112,12 +108,6 @@ def give_address(name: str, address: str) -> None:
     """Give an interface an address of the emulated network, and a route to all others."""
     _set(_SIOCSIFADDR, name, _address(address))
     _set(_SIOCSIFNETMASK, name, _address(_NETMASK))
-
-
-def set_size(name: str, mtu_bytes: int = MTU_BYTES, queue_packets: int = QUEUE_PACKETS) -> None:
-    """Set the largest packet of an interface, and how many may wait in it."""
-    _set(_SIOCSIFMTU, name, struct.pack("=i", mtu_bytes))
-    _set(_SIOCSIFTXQLEN, name, struct.pack("=i", queue_packets))
 
 
 def open_tun(name: str) -> int:

@@ -140,7 +140,9 @@ class Keeper:
                         with suppress(ProcessLookupError):
                             os.killpg(pid, message["signal"])
             case "dropped":
-                self._control.send({"op": "dropped", "packets": self._network.packets_dropped()})
+                network = self._network
+                dropped, full = network.packets_dropped(), network.queue_drops()
+                self._control.send({"op": "dropped", "packets": dropped, "queue": full})
         for descriptor in descriptors:
             os.close(descriptor)
 

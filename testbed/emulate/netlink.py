@@ -15,7 +15,7 @@ _NLM_F_REQUEST, _NLM_F_ACK = 0x1, 0x4
 REPLACE, EXCLUSIVE, CREATE = 0x100, 0x200, 0x400
 
 _RTM_NEWLINK, _RTM_NEWROUTE = 16, 24
-_IFLA_IFNAME, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 3, 18, 28
+_IFLA_IFNAME, _IFLA_TXQLEN, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 3, 13, 18, 28
 _INFO_KIND, _INFO_DATA, _VETH_PEER = 1, 2, 1
 _RT_TABLE_MAIN, _RTPROT_KERNEL, _RT_SCOPE_LINK, _RTN_UNICAST = 254, 2, 253, 1
 _RTA_DST, _RTA_OIF, _RTA_PREFSRC, _RTA_METRICS = 1, 4, 7, 8
@@ -69,6 +69,13 @@ def add_veth(name: str, peer: str, peer_namespace: int) -> None:
     info += attribute(_INFO_DATA, attribute(_VETH_PEER, other))
     body = no_link + attribute(_IFLA_IFNAME, name.encode() + b"\0")
     _once(_RTM_NEWLINK, CREATE | EXCLUSIVE, body + attribute(_IFLA_LINKINFO, info))
+
+
+def set_queue(name: str, packets: int) -> None:
+    """Set how many packets may wait in an interface. An ioctl for it is refused without root."""
+    index = socket.if_nametoindex(name)
+    body = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, index, 0, 0)
+    _once(_RTM_NEWLINK, 0, body + attribute(_IFLA_TXQLEN, struct.pack("=I", packets)))
 
 
 def set_route(

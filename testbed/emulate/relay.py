@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.emulate import kernel
-from testbed.emulate.crossing import FAR_NS, Crossing, crossing
+from testbed.emulate.crossing import FAR_NS, Crossing, DelayCrossing, crossing
 from testbed.emulate.interfaces import (
     ETHERNET_HEADER,
     MTU_BYTES,
@@ -29,10 +29,12 @@ from testbed.emulate.interfaces import (
 from testbed.emulate.lateness import Lateness
 from testbed.emulate.messages import Ended, Messages
 from testbed.emulate.packetlog import DOWNLINK, LOST, PASSED, QUEUE, UPLINK, Capture, PacketLog
+from testbed.emulate.shaping import ETHERNET_BYTES, Follower
+from testbed.links.link import Path as LinkPath
 from testbed.model import NS_PER_MS
 from testbed.parts import Nested
 from testbed.scenario import LinkSpec
-from testbed.scenario.channels import open_channel
+from testbed.scenario.channels import open_channel, open_medium
 
 _CONTROL = 3
 _BURST = 32
@@ -53,6 +55,7 @@ class Relay:
         log: Where packets are logged; None for nowhere.
         captures: For each of `ends`; empty for none.
         header: What stands before an IP packet at the ends.
+        followers: What lets the kernel shape.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Relay:
         log: PacketLog | None = None,
         captures: Sequence[Capture] = (),
         header: bytes = b"",
+        followers: Sequence[Follower] = (),
     ) -> None:
         self._control = control
         self._ends = list(ends)
@@ -73,6 +77,7 @@ class Relay:
         self._log = log
         self._captures = captures
         self._header = header
+        self._followers = list(followers)
         self._start_ns = 0
         self._begun = False
         self.lateness = Lateness()
@@ -87,7 +92,12 @@ class Relay:
         while True:
             self._release(UPLINK, up)
             self._release(DOWNLINK, down)
-            wait_ns = min(up.next_ns, down.next_ns) - clock()
+            next_ns = min(up.next_ns, down.next_ns)
+            for follower in self._followers:
+                if follower.next_ns <= clock():
+                    follower.act(clock())
+                next_ns = min(next_ns, follower.next_ns)
+            wait_ns = next_ns - clock()
             if self._log is not None and wait_ns > _QUIET_NS:
                 self._log.flush()
             wait_s = min(max(wait_ns, 0), FAR_NS // 1000) * 1e-9
@@ -157,6 +167,8 @@ class Relay:
             self._begun = True
             for way in self._crossings:
                 way.begin(self._start_ns)
+            for follower in self._followers:
+                follower.begin(self._start_ns)
             self._control.send({"op": "started", "at_ns": self._start_ns})
             return True
         return False
@@ -176,15 +188,37 @@ def main() -> None:
         sys.exit(1)
 
 
-def _run(control: Messages, plan: dict[str, Any]) -> None:
+def _channels(plan: dict[str, Any]) -> tuple[tuple[Crossing, Crossing], list[Follower]]:
+    """Return both directions, and what lets the kernel shape them if it does."""
     clients: list[str] = plan["clients"]
-    ways: list[Crossing] = []
     link = Nested("link", LinkSpec)
+    ways: list[Crossing] = []
+    followers = []
+    shaped = plan["shaped"]
+    connection = socket.socket(fileno=_CONTROL + 2 + len(clients)) if shaped else None
     for direction in ("uplink", "downlink"):
         spec = link.validate(plan[direction])
         assert isinstance(spec, LinkSpec)
-        channel = open_channel(spec, clients, direction, plan["seed"])
-        ways.append(crossing(channel, clients, spec.delay_ns))
+        if connection is None:
+            channel = open_channel(spec, clients, direction, plan["seed"])
+            ways.append(crossing(channel, clients, spec.delay_ns))
+            continue
+        medium = open_medium(spec, clients, direction, plan["seed"])
+        ways.append(DelayCrossing(LinkPath(medium, spec.delay_ns)))
+        # The uplink is delayed before it is shaped; its curve begins as much later.
+        towards, overhead, after_ns = (
+            ("server", ETHERNET_BYTES, spec.delay_ns)
+            if direction == "uplink"
+            else ("clients", 0, 0)
+        )
+        follower = Follower(connection, shaped[towards], medium.capacity, overhead, after_ns)
+        followers.append(follower)
+    return (ways[0], ways[1]), followers
+
+
+def _run(control: Messages, plan: dict[str, Any]) -> None:
+    clients: list[str] = plan["clients"]
+    ways, followers = _channels(plan)
     log = PacketLog(Path(plan["log"]), plan["about"]) if plan["log"] else None
     captures = []
     if plan["capture"]:
@@ -195,7 +229,7 @@ def _run(control: Messages, plan: dict[str, Any]) -> None:
     ends = list(range(_CONTROL + 1, _CONTROL + 2 + len(clients)))
     addresses = [client_address(number) for number in range(len(clients))]
     header = ETHERNET_HEADER if plan["backend"] == "packet" else b""
-    relay = Relay(control, ends, addresses, (ways[0], ways[1]), log, captures, header)
+    relay = Relay(control, ends, addresses, ways, log, captures, header, followers)
     kernel.exact_timers()
     kernel.lock_memory()
     realtime = plan["realtime"] and kernel.realtime(kernel.RELAY_PRIORITY)
