@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from testbed.clients.body import body_of
+from testbed.clients.film import film_of
 from testbed.devices.ledger import Ledger
 from testbed.devices.radio import Radio
 from testbed.links.transport import Loss
@@ -24,6 +25,7 @@ from testbed.model import (
     FrameRecord,
     Mode,
     Observation,
+    OperatingPoint,
     Outcome,
     Policy,
     Rung,
@@ -38,6 +40,14 @@ FATE_OF: dict[Loss | None, Fate] = {
     Loss.SUPERSEDED: Fate.DROPPED_QUEUE,
 }
 """What becomes of a frame whose payload or answer did not get through."""
+
+
+class Undecided(Exception):
+    """A policy leaves a decision to whoever drives the clock, who makes it with `decide`.
+
+    Deciding is the last thing that happens at an event, so that a run which is stopped by this goes
+    on as if it had not been.
+    """
 
 
 class Clock(Protocol):
@@ -107,6 +117,7 @@ class Client(ABC):
         self._waiting: deque[FrameRecord] = deque()
         self._outstanding: dict[int, FrameRecord] = {}
         self._encoding = False
+        self._undecided: FrameRecord | None = None
         self._newest_answer_ns: int | None = None  # capture time of the newest answered frame
 
         fps = spec.source.fps
@@ -123,6 +134,7 @@ class Client(ABC):
             return _jitter(cv, stream(seed, name, "encode"), len(self._captures))
 
         self._jitter = draw(setup.device.jitter_cv)
+        self._film = film_of(setup, seed, name, len(self._captures))
         self._body = body_of(setup, self.ledger, end_ns, draw)
         self._holds: dict[int, int] = {}  # frames on the air until nobody knows when: since when
         policy.reset(stream(seed, name, "policy"))
@@ -146,6 +158,8 @@ class Client(ABC):
         number = len(self.frames)
         captured_ns = self._captures[number]  # the camera's own time, however late we learn of it
         frame = FrameRecord(number, captured_ns)
+        if self._film is not None:
+            frame.dataset_frame = self._film.seen[number]
         if self._newest_answer_ns is not None:
             frame.stale_ns = captured_ns - self._newest_answer_ns
         self.frames.append(frame)
@@ -175,16 +189,33 @@ class Client(ABC):
             seen = self._observe(frame, now, deadline_ns)
             if self._body is not None:
                 self._body.seen(now, seen)
-            point = self._policy.choose(seen, self._ladder)
-            rung = self._by_identity.get(id(point)) or self._ladder.at(point)
-            frame.point = point
-            if point.mode is Mode.SKIP:
-                self._end(frame, Fate.SKIPPED, now)
-                continue
-            self._encoding = True
-            frame.encode_start_ns = now
-            self._encode(frame, rung, now)
-            return
+            try:
+                point = self._policy.choose(seen, self._ladder)
+            except Undecided:
+                self._undecided = frame
+                raise
+            if self._begin(frame, point, now):
+                return
+
+    def decide(self, point: OperatingPoint) -> None:
+        """Take a point for the frame about which the policy was `Undecided`, at that instant."""
+        frame, self._undecided = self._undecided, None
+        assert frame is not None, "no decision is due"
+        now = self._env.now
+        if not self._begin(frame, point, now):
+            self._next(now)
+
+    def _begin(self, frame: FrameRecord, point: OperatingPoint, now: int) -> bool:
+        """Process a frame as was decided; return whether that keeps the encoder busy."""
+        rung = self._by_identity.get(id(point)) or self._ladder.at(point)
+        frame.point = point
+        if point.mode is Mode.SKIP:
+            self._end(frame, Fate.SKIPPED, now)
+            return False
+        self._encoding = True
+        frame.encode_start_ns = now
+        self._encode(frame, rung, now)
+        return True
 
     def _encode(self, frame: FrameRecord, rung: Rung, now: int) -> None:
         """Book an encoding that begins now, and see to it that its end is heard of."""
@@ -225,6 +256,8 @@ class Client(ABC):
             self._answer(frame, Fate.LOCAL, now)
         else:
             frame.payload_bytes = rung.payload_bytes
+            if self._film is not None and frame.dataset_frame is not None:
+                frame.payload_bytes = self._film.payload_bytes(rung, frame.dataset_frame)
             self._outstanding[frame.frame] = frame
             ready_ns = self.radio.wake(now)
             if ready_ns > now:
@@ -285,6 +318,11 @@ class Client(ABC):
         frame, fate = told
         if self._outstanding.pop(frame.frame, None) is not None:
             self._end(frame, fate, self._env.now)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the battery has run empty."""
+        return self._off
 
     def _check(self, _: None) -> None:
         """See whether the battery is empty, and if not, when it can be at the earliest."""
