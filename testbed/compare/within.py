@@ -21,6 +21,7 @@ from testbed.metrics import (
     interval,
     per_seed,
     summarise_figures,
+    way,
 )
 from testbed.metrics.utility import Utility, mean_per_seed
 from testbed.model import NS_PER_MS, NS_PER_S, Mode, OperatingPoint, Rung
@@ -129,7 +130,10 @@ def duration_ns_of(run: Run) -> int:
 def accuracy_of(run: Run) -> Accuracy:
     """Return the mAP of each client's operating points, from the ladders in the provenance."""
     return {
-        client: {(rung["width"], rung["bits"], rung["mode"]): rung["accuracy"] for rung in ladder}
+        client: {
+            (rung["width"], rung["bits"], way(rung["mode"], rung.get("codec"))): rung["accuracy"]
+            for rung in ladder
+        }
         for client, ladder in run.provenance.get("ladders", {}).items()
     }
 
