@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import testbed
-from testbed import compare, records, report
+from testbed import compare, on_demand, records, report
 from testbed.clients.gather import client_names
 from testbed.detectors.recording import Recording
 from testbed.model import NS_PER_MS, NS_PER_S, Ladder, Rung
@@ -30,6 +30,7 @@ def run(
     *,
     workers: int = 1,
     progress: Progress = lambda done, total: None,
+    questions: Collection[str] = (),
 ) -> Path:
     """Run every policy of a scenario on every seed and return the complete run folder.
 
@@ -38,13 +39,16 @@ def run(
         out: Where run folders go; this one is `<out>/<name>-<digest>`.
         workers: Processes to spread (policy, seed) pairs over; the result is the same for any.
         progress: Told after each pair.
+        questions: What else to find out, of `testbed.on_demand.QUESTIONS`; takes many more runs.
 
     Raises:
         EnvironmentLacks: The folder cannot be written.
+        TestbedError: A question has no answer for this scenario.
     """
     folder = folder_of(scenario, out)
+    on_demand.refuse(scenario, questions)
     with records.writing(folder) as put:
-        _fill(put, folder, scenario, workers, progress)
+        _fill(put, folder, scenario, workers, progress, questions)
         for name, text in report.render(records.read_back(folder)).items():
             put(name, text)
     return folder
@@ -63,7 +67,12 @@ def write(
 
 
 def _fill(
-    put: records.Put, folder: Path, scenario: Scenario, workers: int, progress: Progress
+    put: records.Put,
+    folder: Path,
+    scenario: Scenario,
+    workers: int,
+    progress: Progress,
+    questions: Collection[str] = (),
 ) -> None:
     rows = _simulate_all(scenario, workers, progress)
     frames, energy = records.tables(rows)
@@ -71,7 +80,8 @@ def _fill(
     put("energy.parquet", energy)
     put("scenario.yaml", dump(scenario))
     put("provenance.json", _json(_provenance(scenario, rows)))
-    put("summary.json", _json(compare.summary(records.read_back(folder))))
+    summary = compare.summary(records.read_back(folder))
+    put("summary.json", _json(summary | on_demand.answers(scenario, questions)))
 
 
 def folder_of(scenario: Scenario, out: Path) -> Path:
