@@ -136,8 +136,8 @@ class _Client:
 def score(scenario: Scenario, folder: Path) -> dict[str, str | pa.Table]:
     """Return the files that say what the detections of a run were worth, by name.
 
-    None of them if a client has no recorded detections: a mean over some of the clients would say nothing
-    of the others.
+    None of them if a client has no recorded detections: a mean over some of the clients would say
+    nothing of the others.
 
     Args:
         scenario: What was run.
@@ -212,8 +212,8 @@ def _runs(frames: pd.DataFrame) -> Iterator[tuple[str, int, list[tuple[str, pd.D
         policy, seed, client = map(str, key)
         part = (client, rows.sort_values("frame"))
         runs.setdefault((policy, int(seed)), []).append(part)
-    for (policy, seed), parts in runs.items():
-        yield policy, seed, parts
+    for (name, number_), parts in runs.items():
+        yield name, number_, parts
 
 
 def _figures(done: Sequence[tuple[Judge, Delivered]]) -> dict[str, float]:
