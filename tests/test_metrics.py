@@ -53,7 +53,8 @@ def test_the_names_are_those_of_the_run_folder_and_of_no_others():
     expected += ["streaming_map", "streaming_map50", "streaming_map_small"]
     expected += ["streaming_map_medium", "streaming_map_large", "on_time_map", "correct"]
     expected += ["utility"]
-    expected += ["energy_j", "energy_per_frame_j", "compute_j", "radio_j", "idle_j"]
+    expected += ["energy_j", "energy_per_frame_j", "energy_per_correct_j"]
+    expected += ["compute_j", "radio_j", "idle_j"]
     expected += ["payload_bytes_mean", "wire_bytes", "width_mean", "switches_per_s"]
 
     assert list(METRICS) == expected
