@@ -21,6 +21,7 @@ from testbed.metrics import (
     interval,
     per_seed,
     summarise_figures,
+    way,
     with_boxes,
 )
 from testbed.metrics.utility import Utility, mean_per_seed
@@ -152,7 +153,10 @@ def duration_ns_of(run: Run) -> int:
 def accuracy_of(run: Run) -> Accuracy:
     """Return the mAP of each client's operating points, from the ladders in the provenance."""
     return {
-        client: {(rung["width"], rung["bits"], rung["mode"]): rung["accuracy"] for rung in ladder}
+        client: {
+            (rung["width"], rung["bits"], way(rung["mode"], rung.get("codec"))): rung["accuracy"]
+            for rung in ladder
+        }
         for client, ladder in run.provenance.get("ladders", {}).items()
     }
 
