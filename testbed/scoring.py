@@ -234,6 +234,8 @@ def _figures(done: Sequence[tuple[Judge, Delivered]]) -> dict[str, float]:
             matches = pooled([getattr(out, name) for out in mine])
             now[f"{name}_map"] = average_precision(matches)["map"] if len(matches) else math.nan
         parts.append((sum(len(out.seen) for out in mine), now))
+    if len(parts) == 1:  # a mean of one would round
+        return parts[0][1]
     total = sum(frames for frames, _ in parts)
     return {
         name: math.fsum(frames * now[name] for frames, now in parts) / total for name in parts[0][1]
