@@ -130,6 +130,7 @@ def _provenance(scenario: Scenario, rows: Sequence[RunRows]) -> dict[str, Any]:
                 {
                     "width": rung.point.width,
                     "bits": rung.point.bits,
+                    "codec": rung.point.codec,
                     "mode": rung.point.mode.value,
                     "accuracy": rung.accuracy,
                     "payload_bytes": rung.payload_bytes,

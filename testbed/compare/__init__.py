@@ -22,8 +22,10 @@ from testbed.compare.within import (
     duration_ns_of,
     figures_of,
     kinds_of,
+    ladders_of,
     paired,
     summary,
+    utility_of,
     verdicts,
 )
 
@@ -47,8 +49,10 @@ __all__ = [
     "hypervolume",
     "junit",
     "kinds_of",
+    "ladders_of",
     "no_difference_shown",
     "paired",
     "summary",
+    "utility_of",
     "verdicts",
 ]

@@ -22,7 +22,8 @@ from testbed.metrics import (
     per_seed,
     summarise_figures,
 )
-from testbed.model import NS_PER_MS, NS_PER_S
+from testbed.metrics.utility import Utility, mean_per_seed
+from testbed.model import NS_PER_MS, NS_PER_S, Mode, OperatingPoint, Rung
 
 if TYPE_CHECKING:
     from testbed.records import Run
@@ -76,13 +77,43 @@ def summary(run: Run) -> dict[str, Any]:
 
 def figures_of(run: Run) -> Figures:
     """Return the figures of a run, one per policy, seed and metric."""
-    return per_seed(
+    figures = per_seed(
         run.frames,
         run.energy,
         deadline_ns=deadline_ns_of(run),
         duration_ns=duration_ns_of(run),
         accuracy=accuracy_of(run),
     )
+    ladders, weights = ladders_of(run), utility_of(run)
+    worth = mean_per_seed(run.frames, ladders, weights, deadline_ns_of(run))
+    for (policy, seed), value in worth.items():
+        figures[policy][seed]["utility"] = value
+    return figures
+
+
+def utility_of(run: Run) -> Utility:
+    """Return what a frame is worth in a run."""
+    return Utility(**run.scenario.get("utility", {}))
+
+
+def ladders_of(run: Run) -> dict[str, tuple[Rung, ...]]:
+    """Return each client's ladder, from the provenance of a run."""
+    return {
+        client: tuple(
+            Rung(
+                OperatingPoint(
+                    rung["width"], rung["bits"], rung.get("codec", "raw"), Mode(rung["mode"])
+                ),
+                rung["payload_bytes"],
+                rung["accuracy"],
+                encode_ns=round(rung["encode_ms"] * NS_PER_MS),
+                encode_j=rung["encode_j"],
+                decode_ns=round(rung["decode_ms"] * NS_PER_MS),
+            )
+            for rung in ladder
+        )
+        for client, ladder in run.provenance.get("ladders", {}).items()
+    }
 
 
 def deadline_ns_of(run: Run) -> int:

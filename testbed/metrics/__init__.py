@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from testbed.metrics.definitions import METRICS, PERCENTILES, STAGES, Metric
 from testbed.metrics.figures import Accuracy, Figures, per_seed, percentile
 from testbed.metrics.intervals import CONFIDENCE, Interval, interval, number
+from testbed.metrics.utility import Utility, Worth
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +26,8 @@ __all__ = [
     "Figures",
     "Interval",
     "Metric",
+    "Utility",
+    "Worth",
     "interval",
     "number",
     "per_seed",
@@ -62,7 +65,7 @@ def summarise_figures(figures: Figures) -> dict[str, dict[str, Interval]]:
     """
     return {
         policy: {
-            name: interval([seeds[seed][name] for seed in seeds], within=(0.0, metric.most))
+            name: interval([seed[name] for seed in seeds.values()], within=metric.limits)
             for name, metric in METRICS.items()
         }
         for policy, seeds in figures.items()

@@ -164,6 +164,7 @@ def _group(rows: _Rows, part: slice, deadline_ns: int, duration_ns: int) -> dict
     out["offline_map"] = _mean(rows.map, chosen, sum(chosen))
     out["on_time_map"] = _mean(rows.map, answered, n)
     out["streaming_map"] = math.nan  # needs the boxes; a published table has none
+    out["utility"] = math.nan  # needs the ladder; `testbed.metrics.utility`
     split = [count if is_split else 0 for count, is_split in zip(chosen, rows.split, strict=True)]
     out["width_mean"] = _mean(rows.width, split, sum(split))
 

@@ -22,9 +22,17 @@ from testbed.devices import profile
 from testbed.devices.weights import Cost, Residency, switch_cost
 from testbed.errors import InputErrors, Problem, TestbedError, TraceError
 from testbed.model import Ladder
-from testbed.parts import CatalogFile, Nested, PartRefused, PartSpec, make, markers
+from testbed.parts import (
+    CatalogFile,
+    Nested,
+    PartRefused,
+    PartSpec,
+    UtilityWeight,
+    make,
+    markers,
+)
 from testbed.scenario import ladder
-from testbed.scenario.schema import BatterySpec, LadderSpec, WeightsSpec
+from testbed.scenario.schema import BatterySpec, LadderSpec, UtilitySpec, WeightsSpec
 from testbed.scenario.source import OVERRIDES, KeyPath, Source
 
 if TYPE_CHECKING:
@@ -119,7 +127,7 @@ class Resolver:
         What pydantic has to say about it is not reported here.
         """
         before = len(self.problems)
-        self._part_files(path, marker)
+        self._part_names(path, marker)
         try:
             spec = marker.validate(self.source.get(path))
         except ValidationError:
@@ -214,8 +222,8 @@ class Resolver:
         self._note(path, shelf, file, found.sha256)
         return found
 
-    def _part_files(self, path: KeyPath, marker: Nested) -> None:
-        """Resolve the files that a part, and those inside it, name."""
+    def _part_names(self, path: KeyPath, marker: Nested) -> None:
+        """Resolve what a part, and those inside it, take from files and from the scenario."""
         data = self.source.get(path)
         kind = data.get("kind") if isinstance(data, dict) else None
         try:
@@ -224,9 +232,16 @@ class Resolver:
             return
         for name, item in markers(model):
             if isinstance(item, Nested):
-                self._part_files((*path, name), item)
+                self._part_names((*path, name), item)
+            elif isinstance(item, UtilityWeight):
+                if name not in data:
+                    self.source.put((*path, name), getattr(self._utility(), item.key))
             elif data.get(name) is not None:
                 self._part_file((*path, name), item, model)
+
+    def _utility(self) -> UtilitySpec:
+        """Return what a frame is worth; by default where what the file says is not sound."""
+        return self.sound(UtilitySpec, ("utility",)) or UtilitySpec()
 
     def _part_file(self, path: KeyPath, marker: CatalogFile, model: type[PartSpec]) -> None:
         file = self._find(path, marker.shelf)

@@ -16,7 +16,7 @@ from pydantic.types import Strict
 from pydantic_core import PydanticCustomError
 
 from testbed.errors import did_you_mean
-from testbed.metrics import METRICS
+from testbed.metrics import METRICS, Utility
 from testbed.model import NS_PER_MS, NS_PER_S, Mode
 from testbed.parts import Nested, PartSpec, spec_model, table
 
@@ -315,6 +315,31 @@ class ClaimSpec(Keys):
     )
 
 
+_WEIGHTS = Utility()
+
+
+class UtilitySpec(Keys):
+    """What a frame is worth: accuracy if it is answered in time, less what these weigh."""
+
+    switching: float = Field(
+        _WEIGHTS.switching, ge=0, description="Of a switch across the whole ladder, less for less."
+    )
+    energy: float = Field(
+        _WEIGHTS.energy, ge=0, description="Of the encoding energy of the ladder's dearest point."
+    )
+    age: float = Field(
+        _WEIGHTS.age,
+        ge=0,
+        description="Of 15 frames or more since the last in time, less for less.",
+    )
+    miss: float = Field(_WEIGHTS.miss, ge=0, description="Of a frame that is not in time.")
+
+    @property
+    def weights(self) -> Utility:
+        """The same as a `testbed.metrics.Utility`."""
+        return Utility(self.switching, self.energy, self.age, self.miss)
+
+
 class ScenarioSpec(Keys):
     """Everything one run depends on."""
 
@@ -336,6 +361,10 @@ class ScenarioSpec(Keys):
         min_length=1,
         description="What is compared: a name of yours, and a policy.",
         json_schema_extra={"additionalProperties": False},
+    )
+    utility: UtilitySpec = Field(
+        default_factory=UtilitySpec,
+        description="What a frame is worth, for the metric `utility`, the optimum and policies.",
     )
     claims: Annotated[tuple[ClaimSpec, ...], Strict(False)] = Field(
         (), description="What the results must show."
