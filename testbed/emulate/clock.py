@@ -1,4 +1,4 @@
-"""The wall's time as the clients of both engines want it: calls at instants, and sockets beside them."""
+"""The wall's time as clients want it: calls at instants, and sockets beside them."""
 
 from __future__ import annotations
 
@@ -26,26 +26,27 @@ class Line(Protocol):
 
 
 class WallClock:
-    """Whole nanoseconds since `epoch_ns` of CLOCK_MONOTONIC, and a loop around `select`.
+    """Whole nanoseconds since an instant of CLOCK_MONOTONIC, and a loop around `select`.
 
     `select` and not `epoll`, whose milliseconds would add one to every frame. The present stands
     still during a call, as it does in the simulator, and is read anew before each.
-
-    Args:
-        epoch_ns: Time 0.
 
     Attributes:
         now: The present, as of the last call.
         late_ns: How much later than asked for each call came, in their order.
     """
 
-    def __init__(self, epoch_ns: int) -> None:
+    def __init__(self) -> None:
         self.now = 0
         self.late_ns: list[int] = []
-        self._epoch_ns = epoch_ns
+        self._epoch_ns = 0
         self._calls: list[tuple[int, int, Callable[[Any], object], Any]] = []
         self._count = 0
         self._lines: dict[Line, tuple[Callable[[], object], Callable[[], object]]] = {}
+
+    def begin(self, epoch_ns: int) -> None:
+        """Make an instant of CLOCK_MONOTONIC time 0; calls asked for until now count from there."""
+        self._epoch_ns = epoch_ns
 
     def ours(self, monotonic_ns: int) -> int:
         """Return an instant of CLOCK_MONOTONIC as time since the epoch."""
@@ -56,7 +57,7 @@ class WallClock:
         return our_ns + self._epoch_ns
 
     def after(self, delay_ns: int, function: Callable[[Any], object], value: Any = None) -> None:
-        """Call `function` with `value`, `delay_ns` from now; calls of one instant keep their order."""
+        """Call `function` with `value`, `delay_ns` from now; equal instants keep their order."""
         self._count += 1
         heappush(self._calls, (self.now + delay_ns, self._count, function, value))
 

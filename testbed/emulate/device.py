@@ -11,16 +11,18 @@ import gc
 import os
 import socket
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from testbed.emulate import kernel
 from testbed.emulate.messages import Ended, Messages
 from testbed.errors import TestbedError
+
+if TYPE_CHECKING:
+    from testbed.clients.client import Client
 
 
 def main() -> None:
@@ -77,7 +79,7 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
     )
     first = open_line()
     assert first.welcome is not None
-    clock = WallClock(0)
+    clock = WallClock()
     client = EmulatedClient(
         clock,
         name,
@@ -95,18 +97,18 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
     uplink: LongLived | PerFrame
     if per_frame:
         first.close()
-        uplink = PerFrame(clock, client.answered, open_line)
+        uplink = PerFrame(clock, client.answered, first.offset_ns or 0, open_line)
     else:
         uplink = LongLived(clock, client.answered, first)
     client.uplink = uplink
     control.send({"op": "ready"})
     started, _ = control.receive()
-    clock.epoch_ns = started["zero_ns"]
+    clock.begin(started["zero_ns"])
     with quiet():
         clock.run_until(end_ns)
     uplink.close()
     return {
-        "rows": write_rows(plan, end_ns, client),
+        **write_rows(plan, end_ns, client),
         "late_ns": quantiles(clock.late_ns),
         "clock_error_ns": first.error_ns,
         "stand_in": first.welcome.stand_in,
@@ -115,3 +117,45 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the garbage collector from stopping a run for milliseconds."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def write_rows(plan: dict[str, Any], end_ns: int, client: Client) -> dict[str, Any]:
+    """Write what a client recorded; return where, and its counts."""
+    import pyarrow.parquet as pq
+
+    from testbed.clients.gather import gather
+
+    rows = gather(plan["policy"], plan["seed"], end_ns, [client], (0, 0))
+    folder = Path(plan["rows"])
+    pq.write_table(rows.frames, folder / f"{client.name}.frames.parquet")
+    pq.write_table(rows.energy, folder / f"{client.name}.energy.parquet")
+    return {"radios": {name: list(counts) for name, counts in rows.radios.items()}}
+
+
+def quantiles(late_ns: list[int]) -> dict[str, int]:
+    """Return how late the calls of a loop were: half of them, 99 % and all."""
+    ordered = sorted(late_ns)
+    last = len(ordered) - 1
+    return (
+        {}
+        if last < 0
+        else {
+            "p50_ns": ordered[last // 2],
+            "p99_ns": ordered[last * 99 // 100],
+            "max_ns": ordered[last],
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()

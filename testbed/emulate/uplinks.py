@@ -26,17 +26,19 @@ class _Watched:
     Args:
         clock: Keeps the time.
         take: Gets the answers.
+        offset_ns: The server's clock minus ours.
     """
 
-    def __init__(self, clock: WallClock, take: Take) -> None:
+    def __init__(self, clock: WallClock, take: Take, offset_ns: int) -> None:
         self._clock = clock
+        self._offset_ns = offset_ns
         self._take = take
         self._began: dict[int, int] = {}
         self._repeated: dict[Connection, Repeated] = {}
         self._reading: Connection | None = None
 
     def repeated(self) -> Repeated:
-        """Return what the connection of the answer in hand has sent again since it was last asked."""
+        """Return what the connection of the answer in hand has sent again since last asked."""
         line = self._reading
         if line is None:
             return Repeated()
@@ -63,10 +65,10 @@ class _Watched:
     def _note(self, frame: int, began_ns: int) -> None:
         self._began[frame] = began_ns
 
-    def _dated(self, line: Connection, request: Request) -> Request:
+    def _dated(self, request: Request) -> Request:
         """Return a request whose deadline is by the server's clock."""
         assert request.deadline_ns is not None
-        until_ns = line.theirs(self._clock.theirs(request.deadline_ns))
+        until_ns = self._clock.theirs(request.deadline_ns) + self._offset_ns
         return request._replace(deadline_ns=until_ns)
 
 
@@ -80,19 +82,19 @@ class LongLived(_Watched):
     """
 
     def __init__(self, clock: WallClock, take: Take, line: Connection) -> None:
-        super().__init__(clock, take)
+        super().__init__(clock, take, line.offset_ns or 0)
         self._line = line
         self._watch(line)
 
     def send(self, request: Request, payload: bytes) -> None:
         """Hand over a frame; what the kernel does not take at once follows when it does."""
-        self._line.send(self._dated(self._line, request), payload)
+        self._line.send(self._dated(request), payload)
         self._write(self._line)
 
     def backlog_bytes(self) -> int:
         """Return the bytes handed over that the server's TCP has not acknowledged."""
         line = self._line
-        return line.queued_bytes + line.unacknowledged_bytes
+        return line.backlog_bytes
 
     def close(self) -> None:
         """Close the connection."""
@@ -108,11 +110,12 @@ class PerFrame(_Watched):
     Args:
         clock: Keeps the time.
         take: Gets the answers.
+        offset_ns: The server's clock minus ours.
         connect: Opens a connection.
     """
 
-    def __init__(self, clock: WallClock, take: Take, connect: Open) -> None:
-        super().__init__(clock, take)
+    def __init__(self, clock: WallClock, take: Take, offset_ns: int, connect: Open) -> None:
+        super().__init__(clock, take, offset_ns)
         self._connect = connect
         self._opening: dict[int, int] = {}  # payload bytes of frames without a connection yet
         self._lines: dict[int, Connection] = {}
@@ -139,12 +142,14 @@ class PerFrame(_Watched):
                 raise line
             self._lines[request.frame] = line
             self._watch(line)
-            line.send(self._dated(line, request), payload)
+            line.send(self._dated(request), payload)
             self._write(line)
 
     def _read(self, line: Connection) -> None:
         super()._read(line)
-        done = [frame for frame, its in self._lines.items() if its is line and frame not in self._began]
+        done = [
+            frame for frame, its in self._lines.items() if its is line and frame not in self._began
+        ]
         for frame in done:
             self._clock.forget(self._lines.pop(frame))
             self._repeated.pop(line, None)
@@ -153,7 +158,7 @@ class PerFrame(_Watched):
     def backlog_bytes(self) -> int:
         """Return the bytes handed over that the server's TCP has not acknowledged."""
         lines = self._lines.values()
-        sent = sum(line.queued_bytes + line.unacknowledged_bytes for line in lines)
+        sent = sum(line.backlog_bytes for line in lines)
         return sent + sum(self._opening.values())
 
     def close(self) -> None:

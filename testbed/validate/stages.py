@@ -35,7 +35,7 @@ application measures between handing a payload over and its last byte at the ser
 QUANTILES = (50, 90, 95, 99)
 
 LEAST_NS = NS_PER_MS
-"""A stage shorter than this in the emulated run has no relative error: it is the machine's noise."""
+"""A stage shorter than this when emulated has no relative error: it is the machine's noise."""
 
 SAME_START_NS = 5 * NS_PER_MS
 """Payloads handed over within this of each other meet the same channel, as far as it is one."""
@@ -167,9 +167,7 @@ def _stage(
     return Stage(name, *spreads, errors, _per_frame(paired, partner), ks_distance(left, right))
 
 
-def _per_frame(
-    simulated: NDArray[np.float64], emulated: NDArray[np.float64]
-) -> PerFrame | None:
+def _per_frame(simulated: NDArray[np.float64], emulated: NDArray[np.float64]) -> PerFrame | None:
     complete = ~(np.isnan(simulated) | np.isnan(emulated))
     simulated, emulated = simulated[complete], emulated[complete]
     if not len(simulated):
