@@ -24,6 +24,7 @@ from testbed.model import (
     FrameRecord,
     Mode,
     Observation,
+    OperatingPoint,
     Outcome,
     Policy,
     Rung,
@@ -38,6 +39,14 @@ FATE_OF: dict[Loss | None, Fate] = {
     Loss.SUPERSEDED: Fate.DROPPED_QUEUE,
 }
 """What becomes of a frame whose payload or answer did not get through."""
+
+
+class Undecided(Exception):
+    """A policy leaves a decision to whoever drives the clock, who makes it with `decide`.
+
+    Deciding is the last thing that happens at an event, so that a run which is stopped by this goes
+    on as if it had not been.
+    """
 
 
 class Clock(Protocol):
@@ -107,6 +116,7 @@ class Client(ABC):
         self._waiting: deque[FrameRecord] = deque()
         self._outstanding: dict[int, FrameRecord] = {}
         self._encoding = False
+        self._undecided: FrameRecord | None = None
         self._newest_answer_ns: int | None = None  # capture time of the newest answered frame
 
         fps = spec.source.fps
@@ -175,16 +185,33 @@ class Client(ABC):
             seen = self._observe(frame, now, deadline_ns)
             if self._body is not None:
                 self._body.seen(now, seen)
-            point = self._policy.choose(seen, self._ladder)
-            rung = self._by_identity.get(id(point)) or self._ladder.at(point)
-            frame.point = point
-            if point.mode is Mode.SKIP:
-                self._end(frame, Fate.SKIPPED, now)
-                continue
-            self._encoding = True
-            frame.encode_start_ns = now
-            self._encode(frame, rung, now)
-            return
+            try:
+                point = self._policy.choose(seen, self._ladder)
+            except Undecided:
+                self._undecided = frame
+                raise
+            if self._begin(frame, point, now):
+                return
+
+    def decide(self, point: OperatingPoint) -> None:
+        """Take a point for the frame about which the policy was `Undecided`, at that instant."""
+        frame, self._undecided = self._undecided, None
+        assert frame is not None, "no decision is due"
+        now = self._env.now
+        if not self._begin(frame, point, now):
+            self._next(now)
+
+    def _begin(self, frame: FrameRecord, point: OperatingPoint, now: int) -> bool:
+        """Process a frame as was decided; return whether that keeps the encoder busy."""
+        rung = self._by_identity.get(id(point)) or self._ladder.at(point)
+        frame.point = point
+        if point.mode is Mode.SKIP:
+            self._end(frame, Fate.SKIPPED, now)
+            return False
+        self._encoding = True
+        frame.encode_start_ns = now
+        self._encode(frame, rung, now)
+        return True
 
     def _encode(self, frame: FrameRecord, rung: Rung, now: int) -> None:
         """Book an encoding that begins now, and see to it that its end is heard of."""
@@ -285,6 +312,11 @@ class Client(ABC):
         frame, fate = told
         if self._outstanding.pop(frame.frame, None) is not None:
             self._end(frame, fate, self._env.now)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the battery has run empty."""
+        return self._off
 
     def _check(self, _: None) -> None:
         """See whether the battery is empty, and if not, when it can be at the earliest."""

@@ -49,7 +49,7 @@ BEST_FIXED = "best-fixed"
 Kinds = Mapping[str, str]
 """policy -> its kind."""
 
-_NOT_ADAPTIVE = ("fixed", "random")
+_NOT_ADAPTIVE = ("fixed", "random", "planned")
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -135,8 +135,28 @@ def accuracy_of(run: Run) -> Accuracy:
 
 
 def kinds_of(run: Run) -> Kinds:
-    """Return the kind of each policy of a run."""
-    return {name: options["kind"] for name, options in run.scenario["policies"].items()}
+    """Return the kind of each policy of a run.
+
+    A wrapper that only keeps every so manieth frame, or only moves boxes, is of the kind of the
+    policy in it: over a `fixed` one it adapts no more than that does.
+    """
+    return {name: _kind(options) for name, options in run.scenario["policies"].items()}
+
+
+def _kind(options: Mapping[str, Any]) -> str:
+    kind = str(options["kind"])
+    plain = kind == "forecast" or (kind == "frame-filter" and not options.get("outstanding"))
+    return _kind(options["policy"]) if plain and "policy" in options else kind
+
+
+def forecasters_of(run: Run) -> frozenset[str]:
+    """Return the policies of a run under which the client moves the boxes that it shows."""
+
+    def forecasts(options: Mapping[str, Any]) -> bool:
+        inner = options.get("policy")
+        return options["kind"] == "forecast" or (inner is not None and forecasts(inner))
+
+    return frozenset(n for n, options in run.scenario["policies"].items() if forecasts(options))
 
 
 def best_fixed(figures: Figures, kinds: Kinds, metric: str = PRIMARY) -> str | None:

@@ -19,7 +19,7 @@ from testbed.metrics.utility import Floats, Ints, Utility, Worth
 from testbed.model import NS_PER_S, Mode, Rung
 from testbed.parts import make
 from testbed.scenario import LinkSpec, Scenario
-from testbed.simulate.run import CELL
+from testbed.scenario.channels import CELL
 from testbed.streams import stream
 
 

@@ -6,11 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from testbed.model import NS_PER_MS, NS_PER_S, Ladder, Mode
+from testbed.parts import PartSpec
 from testbed.scenario.schema import ClientSpec, ScenarioSpec
 from testbed.scenario.source import KeyPath, dotted
 
 if TYPE_CHECKING:
     from testbed.traces.trace import Trace
+
+PUBLISHED = "published/"
+"""Begins the name of a detector that is a table, without pictures and boxes."""
 
 _MEANT: dict[KeyPath, str] = {("network", "uplink"): "up", ("network", "downlink"): "down"}
 
@@ -34,6 +38,7 @@ def warnings_of(
     yield from _shared_transport(spec)
     for path, trace in traces.items():
         yield from _trace(spec, path, trace)
+    yield from _forecasts(spec)
     for i, client in enumerate(spec.clients):
         yield from _client(
             spec,
@@ -42,6 +47,22 @@ def warnings_of(
             ladders[client.name],
             configurable=configurable[client.name],
         )
+
+
+def _forecasts(spec: ScenarioSpec) -> Iterator[str]:
+    if all(client.detector.startswith(PUBLISHED) for client in spec.clients):
+        for name, policy in spec.policies.items():
+            if "forecast" in kinds_in(policy):
+                yield (
+                    f"policies.{name}: a forecast moves boxes, and published tables have none, so "
+                    "it has no effect"
+                )
+
+
+def kinds_in(policy: PartSpec) -> set[str]:
+    """Return the kinds of a policy and of the parts within it."""
+    inner = [value for _, value in policy if isinstance(value, PartSpec)]
+    return {policy.kind}.union(*map(kinds_in, inner))
 
 
 def _shared_transport(spec: ScenarioSpec) -> Iterator[str]:
