@@ -47,10 +47,9 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
         control: From and to the engine.
     """
     from testbed.clients.gather import client_names
-    from testbed.emulate import connection
+    from testbed.emulate import connection, tcp_info
     from testbed.emulate.client import EmulatedClient, StandIn
     from testbed.emulate.clock import WallClock
-    from testbed.emulate.settings import congestion_control
     from testbed.emulate.uplinks import LongLived, PerFrame
     from testbed.links import transports
     from testbed.parts import make
@@ -63,11 +62,6 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
     name, seed = plan["client"], plan["seed"]
     group = dict(client_names(scenario))[name]
     end_ns = spec.duration_ns + spec.deadline_ns
-    seen: dict[str, Any] = {}
-
-    def prepare(end: socket.socket) -> None:
-        seen["congestion_control"] = congestion_control(end)
-
     host, port = plan["server"]
     open_line = partial(
         connection.connect,
@@ -75,10 +69,10 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
         client=name,
         detector=plan["detector"],
         run=bytes.fromhex(plan["run"]),
-        prepare=prepare,
     )
     first = open_line()
     assert first.welcome is not None
+    control_used = tcp_info.congestion_control(first.fileno())
     clock = WallClock()
     client = EmulatedClient(
         clock,
@@ -113,7 +107,7 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
         "clock_error_ns": first.error_ns,
         "stand_in": first.welcome.stand_in,
         "pid": os.getpid(),
-        **seen,
+        "congestion_control": control_used,
     }
 
 

@@ -92,7 +92,8 @@ def _attempt(
     scenario: Scenario, policy: str, seed: int, options: Options, number: int, tick: Tick
 ) -> tuple[RunRows, dict[str, Any]]:
     """Run once."""
-    names = [name for name, _ in client_names(scenario)]
+    groups = dict(client_names(scenario))
+    names = list(groups)
     spec = scenario.spec
     length_s = (spec.duration_ns + spec.deadline_ns) / NS_PER_S
     load = os.getloadavg()
@@ -116,7 +117,8 @@ def _attempt(
         plan["server"] = stage.serve(plan)
         devices = {name: stage.device(name) for name in names}
         for name, child in devices.items():
-            child.tell(**plan, client=name)
+            detector = scenario.clients[groups[name]].detector.name
+            child.tell(**plan, client=name, detector=detector)
         for child in devices.values():
             child.hear("ready", READY_S)
         zero_ns = stage.start(time.monotonic_ns() + LEAD_NS)

@@ -8,6 +8,8 @@ import struct
 from contextlib import suppress
 from typing import NamedTuple
 
+from testbed.emulate import settings
+
 # Places in `struct tcp_info` of linux/tcp.h; the structure only ever grows at its end.
 _TOTAL_RETRANS = (struct.Struct("=I"), 100)
 _BYTES_RETRANS = (struct.Struct("=Q"), 208)
@@ -41,3 +43,9 @@ def repeated(descriptor: int) -> Repeated:
     layout, place = _TOTAL_RETRANS
     (segments,) = layout.unpack_from(info, place)
     return Repeated(size_bytes, segments)
+
+
+def congestion_control(descriptor: int) -> str:
+    """Return the congestion control of the connection of a socket, as the kernel says."""
+    with socket.socket(fileno=os.dup(descriptor)) as sock:
+        return settings.congestion_control(sock)
