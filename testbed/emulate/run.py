@@ -37,8 +37,8 @@ class Emulated:
         clients = [said for report in self.reports for said in report["clients"].values()]
         if any(said["stand_in"] for said in clients):
             yield (
-                "emulated without the detector: payloads of the published size and timed waits stand "
-                "in for the encoder and the decoder"
+                "emulated without the detector: payloads of the published size and timed waits "
+                "stand in for the encoder and the decoder"
             )
         if first["relay"] is None:
             yield (

@@ -53,17 +53,17 @@ class _Watched:
     def _watch(self, line: Connection) -> None:
         self._clock.watch(line, partial(self._read, line), partial(self._write, line))
 
-    def _read(self, line: Connection) -> None:
+    def _read(self, line: Connection) -> int:
+        """Take the answers that have come over a connection; return how many."""
         self._reading = line
-        for answer in line.receive():
+        answers = line.receive()
+        for answer in answers:
             self._take(answer, self._clock.ours(line.ours(answer.arrived_ns)))
+        return len(answers)
 
     def _write(self, line: Connection) -> None:
         for handed in line.flush():
-            self._note(handed.frame, self._clock.ours(handed.began_ns))
-
-    def _note(self, frame: int, began_ns: int) -> None:
-        self._began[frame] = began_ns
+            self._began[handed.frame] = self._clock.ours(handed.began_ns)
 
     def _dated(self, request: Request) -> Request:
         """Return a request whose deadline is by the server's clock."""
@@ -145,15 +145,14 @@ class PerFrame(_Watched):
             line.send(self._dated(request), payload)
             self._write(line)
 
-    def _read(self, line: Connection) -> None:
-        super()._read(line)
-        done = [
-            frame for frame, its in self._lines.items() if its is line and frame not in self._began
-        ]
-        for frame in done:
+    def _read(self, line: Connection) -> int:
+        answered = super()._read(line)
+        if answered:
+            [frame] = [frame for frame, its in self._lines.items() if its is line]
             self._clock.forget(self._lines.pop(frame))
             self._repeated.pop(line, None)
             line.close()
+        return answered
 
     def backlog_bytes(self) -> int:
         """Return the bytes handed over that the server's TCP has not acknowledged."""
