@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import testbed
 from testbed import compare, records, report
 from testbed.clients.gather import client_names
+from testbed.detectors.recording import Recording
 from testbed.model import NS_PER_MS, NS_PER_S, Ladder, Rung
 from testbed.records import RunRows
 from testbed.scenario import Scenario, dump, figures
@@ -152,6 +153,11 @@ def _provenance(
             }
             for entry in figures.entries(scenario)
         ],
+        "recordings": [
+            _recording(detector)
+            for detector in {c.detector.name: c.detector for c in scenario.clients}.values()
+            if isinstance(detector, Recording)
+        ],
         "ladders": {
             name: [
                 {
@@ -172,6 +178,23 @@ def _provenance(
         },
         "capacity_mbps": capacity,
         "warnings": [*warnings, *scenario.warnings, *_radio_warnings(rows)],
+    }
+
+
+def _recording(recording: Recording) -> dict[str, Any]:
+    """Return where the bytes and the boxes of a run come from."""
+    return {
+        "name": recording.name,
+        "kind": "measured",
+        "id": recording.id,
+        "sha256": recording.sha256,
+        "network": recording.network,
+        "teacher": recording.teacher,
+        "weights": recording.weights,
+        "dataset": recording.dataset,
+        "dataset_sha256": recording.dataset_sha256,
+        "frames": recording.frames,
+        "settings": recording.settings,
     }
 
 

@@ -56,7 +56,8 @@ class Gate:
 
     def finished(self, now_ns):
         try:
-            self._hears.recv(1)
+            if not self.begun or not self._hears.recv(1):
+                return []
         except BlockingIOError:
             return []
         worker, count = self.begun.pop(0)

@@ -61,6 +61,9 @@ def run(
     packets: Annotated[
         Path | None, typer.Option(help="With --emulate: folder for a log of every packet.")
     ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Write the claims as JUnit XML.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Run a scenario: every policy on every seed, one table, one report.
@@ -69,7 +72,7 @@ def run(
     machine cannot emulate it.
     """
     from testbed.cli.show_run import print_run
-    from testbed.cli.terminal import progress_bar
+    from testbed.cli.terminal import progress_bar, write_junit
     from testbed.run import run as run_scenario
     from testbed.scenario import load
     from testbed.scenario.figures import refuse_assumed
@@ -93,5 +96,7 @@ def run(
     else:
         provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
         print_run(folder, summary, provenance["warnings"])
+    if junit is not None:
+        write_junit(junit, {folder.name: summary})
     if not all(claim["holds"] for claim in summary["claims"]):
         raise typer.Exit(1)

@@ -21,6 +21,7 @@ from testbed.metrics import (
     interval,
     per_seed,
     summarise_figures,
+    way,
 )
 from testbed.metrics.utility import Utility, mean_per_seed
 from testbed.model import NS_PER_MS, NS_PER_S, Mode, OperatingPoint, Rung
@@ -129,7 +130,10 @@ def duration_ns_of(run: Run) -> int:
 def accuracy_of(run: Run) -> Accuracy:
     """Return the mAP of each client's operating points, from the ladders in the provenance."""
     return {
-        client: {(rung["width"], rung["bits"], rung["mode"]): rung["accuracy"] for rung in ladder}
+        client: {
+            (rung["width"], rung["bits"], way(rung["mode"], rung.get("codec"))): rung["accuracy"]
+            for rung in ladder
+        }
         for client, ladder in run.provenance.get("ladders", {}).items()
     }
 
@@ -282,7 +286,10 @@ def _check(claim: Mapping[str, Any], figures: Figures, kinds: Kinds) -> dict[str
     holds = low is not None and high is not None and min(sign * low, sign * high) > by
     wanted = f"{ours} better than {theirs} in {METRICS[metric].label}"
     wanted += f" by more than {METRICS[metric].show(by)}" if by else ""
-    text = f"{'holds' if holds else 'fails'}: {wanted}: {difference(found, metric, confidence)}"
+    shown = difference(found, metric, confidence)
+    if not holds and low is not None and high is not None and low <= 0 <= high:
+        shown = f"no difference shown ({shown})"
+    text = f"{'holds' if holds else 'fails'}: {wanted}: {shown}"
     return out | {"holds": holds, **found, "message": text}
 
 

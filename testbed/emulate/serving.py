@@ -241,7 +241,6 @@ class Server:
         if messages is None or (peer.wants_write and not peer.flush(now_ns)):
             self._drop(peer)
             return
-        self._start()
         if peer.partial_bytes:
             self._bound_partial(now_ns)
 
@@ -275,6 +274,8 @@ class Server:
             self._reply(job, now_ns, Result(Status.UNDECODABLE))
         elif self._queued_bytes > self._limits.queued_bytes or not self._batcher.arrive(job):
             self._reply(job, now_ns, Result(Status.QUEUE_FULL))
+        else:
+            self._start()  # at once: what follows in the same read must find this one gone
 
     def _first_time(self, client: str, run: bytes, frame: int) -> bool:
         """Note a frame of a run; return whether it is new, and not older than those remembered."""
