@@ -19,6 +19,7 @@ from testbed.cli import (
     profile,
     report,
     run,
+    serve,
     sweep,
     trace,
     train,
@@ -38,6 +39,7 @@ app = typer.Typer(
 
 for module in (
     run,
+    serve,
     sweep,
     energy,
     check,
