@@ -286,7 +286,10 @@ def _check(claim: Mapping[str, Any], figures: Figures, kinds: Kinds) -> dict[str
     holds = low is not None and high is not None and min(sign * low, sign * high) > by
     wanted = f"{ours} better than {theirs} in {METRICS[metric].label}"
     wanted += f" by more than {METRICS[metric].show(by)}" if by else ""
-    text = f"{'holds' if holds else 'fails'}: {wanted}: {difference(found, metric, confidence)}"
+    shown = difference(found, metric, confidence)
+    if not holds and low is not None and high is not None and low <= 0 <= high:
+        shown = f"no difference shown ({shown})"
+    text = f"{'holds' if holds else 'fails'}: {wanted}: {shown}"
     return out | {"holds": holds, **found, "message": text}
 
 
