@@ -18,6 +18,8 @@ EXAMPLES = """
   testbed run quickstart --optimum --gain-by-knob
 
   testbed run quickstart --set network.uplink.trace=measured.up --set deadline_ms=150
+
+  testbed run quickstart --emulate --set 'seeds=[1]' --set duration_s=20
 """
 
 
@@ -47,6 +49,26 @@ def run(
     gain_by_knob: Annotated[
         bool, typer.Option("--gain-by-knob", help="Also which knob each policy's gain comes from.")
     ] = False,
+    emulate: Annotated[
+        bool,
+        typer.Option(
+            "--emulate",
+            help="Run it in real time: real processes, real sockets, an emulated link.",
+        ),
+    ] = False,
+    backend: Annotated[
+        str, typer.Option(help="With --emulate: what shapes the packets; see `testbed doctor`.")
+    ] = "auto",
+    server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="With --emulate: a `testbed serve` elsewhere, over whatever lies between.",
+        ),
+    ] = None,
+    packets: Annotated[
+        Path | None, typer.Option(help="With --emulate: folder for a log of every packet.")
+    ] = None,
     junit: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Write the claims as JUnit XML.")
     ] = None,
@@ -57,7 +79,8 @@ def run(
     --optimum and --gain-by-knob play many more runs: every point of the ladder for ever, plans of
     somebody who knows the channel, and the policies on ladders without some of the knobs.
 
-    Exit code 1 if a claim of the scenario does not hold, 2 if the scenario is wrong.
+    Exit code 1 if a claim of the scenario does not hold, 2 if the scenario is wrong, 3 if this
+    machine cannot emulate it.
     """
     from testbed.cli.show_run import print_run
     from testbed.cli.terminal import progress_bar, write_junit
@@ -65,13 +88,30 @@ def run(
     from testbed.scenario import load
     from testbed.scenario.figures import refuse_assumed
 
+    emulation = None
+    if emulate:
+        from testbed.cli.emulation import options
+
+        emulation = options(backend, server, packets)
+    elif backend != "auto" or server or packets:
+        raise typer.BadParameter("--backend, --server and --packets go with --emulate")
     loaded = load(scenario, overrides or [])
     if strict:
         refuse_assumed(loaded)
     asked = {"optimum": optimum, "gain_by_knob": gain_by_knob}
     questions = [question for question, wanted in asked.items() if wanted]
-    with progress_bar(f"simulating {loaded.spec.name}") as progress:
-        folder = run_scenario(loaded, out, workers=workers, progress=progress, questions=questions)
+    if questions and emulate:
+        raise typer.BadParameter("--optimum and --gain-by-knob simulate; leave --emulate out")
+    what = "emulating" if emulate else "simulating"
+    with progress_bar(f"{what} {loaded.spec.name}") as progress:
+        folder = run_scenario(
+            loaded,
+            out,
+            workers=workers,
+            emulation=emulation,
+            progress=progress,
+            questions=questions,
+        )
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     if as_json:
         typer.echo(json.dumps({"folder": str(folder), **summary}, indent=1, ensure_ascii=False))
