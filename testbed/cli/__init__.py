@@ -24,6 +24,7 @@ from testbed.cli import (
     trace,
     train,
     transfer,
+    validate,
 )
 from testbed.errors import EnvironmentLacks, TestbedError
 
@@ -53,6 +54,7 @@ for module in (
     profile,
     train,
     evaluate,
+    validate,
 ):
     module.register(app)
 

@@ -1,0 +1,85 @@
+"""How far the simulator may be from the emulator, and which scenarios that holds for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from testbed.scenario import Scenario
+from testbed.scenario.channels import OpenLinks, open_channel
+from testbed.validate.stages import Stage
+
+PER_FRAME = "per frame"
+QUANTILES = "quantiles"
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One figure of a validation that must not be larger, in percent.
+
+    Args:
+        stage: Of `testbed.validate.stages.STAGES`.
+        figure: `median` or `p95` of the errors frame by frame; or the error of a quantile, such as
+            `p50`, of all frames.
+        per_frame: Which of the two.
+        most_percent: The bound.
+    """
+
+    stage: str
+    figure: str
+    per_frame: bool
+    most_percent: float
+
+    def value(self, stages: list[Stage]) -> float | None:
+        """Return the size of the figure; None where it is undefined."""
+        stage = next(found for found in stages if found.name == self.stage)
+        if not self.per_frame:
+            error = stage.error_percent[self.figure]
+            return None if error is None else abs(error)
+        if stage.per_frame is None:
+            return None
+        value: float | None = getattr(stage.per_frame, f"{self.figure}_percent")
+        return value
+
+
+EXACT = (
+    Bound("transfer", "median", True, 0.2),
+    Bound("transfer", "p95", True, 1.0),
+    Bound("total", "p50", False, 1.0),
+    Bound("total", "p95", False, 3.0),
+)
+"""For one long-lived TCP connection over a link of its own that loses nothing: the simulator knows
+every packet."""
+
+DISTRIBUTIONS = tuple(
+    Bound(stage, quantile, False, 5.0)
+    for stage in ("uplink", "total")
+    for quantile in ("p50", "p90", "p95")
+)
+"""For everything else: losses, shared cells, a connection per frame. What a packet meets depends on
+microseconds there, so frames cannot be compared one by one."""
+
+
+def bounds_of(scenario: Scenario) -> tuple[str, tuple[Bound, ...]]:
+    """Return what kind of bounds a scenario is held to, and the bounds."""
+    if _is_exact(scenario):
+        return PER_FRAME, EXACT
+    return QUANTILES, DISTRIBUTIONS
+
+
+def _is_exact(scenario: Scenario) -> bool:
+    spec = scenario.spec
+    names = [name for group in spec.clients for name in group.names]
+    transport = spec.network.transport.model_dump()
+    if transport["kind"] != "tcp" or transport["connection"] != "long":
+        return False
+    for direction, link in (("uplink", spec.network.uplink), ("downlink", spec.network.downlink)):
+        channel = open_channel(link, names, direction, spec.seeds[0])
+        if not isinstance(channel, OpenLinks) or _may_drop(channel):
+            return False
+        if len(names) > 1 and len({id(each) for each in channel.links.values()}) == 1:
+            return False
+    return True
+
+
+def _may_drop(channel: OpenLinks) -> bool:
+    return any(link.may_drop for link in channel.links.values())
