@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import testbed
-from testbed import compare, records, report
+from testbed import compare, records, report, scoring
 from testbed.clients.gather import client_names
 from testbed.detectors.recording import Recording
 from testbed.model import NS_PER_MS, NS_PER_S, Ladder, Rung
@@ -96,6 +96,8 @@ def _fill(
     put("energy.parquet", energy)
     put("scenario.yaml", dump(scenario))
     put("provenance.json", _json(_provenance(scenario, rows, about, warnings)))
+    for name, content in scoring.score(scenario, folder).items():
+        put(name, content)
     put("summary.json", _json(compare.summary(records.read_back(folder))))
 
 
