@@ -10,6 +10,7 @@ from testbed.validate.stages import Stage
 
 PER_FRAME = "per frame"
 QUANTILES = "quantiles"
+SHAPER = "shaper"
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,15 @@ DISTRIBUTIONS = tuple(
 microseconds there, so frames cannot be compared one by one."""
 
 
-def bounds_of(scenario: Scenario) -> tuple[str, tuple[Bound, ...]]:
-    """Return what kind of bounds a scenario is held to, and the bounds."""
+SHAPED = tuple(Bound("total", quantile, False, 15.0) for quantile in ("p50", "p90", "p95"))
+"""For the kernel's own shapers: they follow a trace in steps of 100 ms and let a burst pass after a
+pause, so they are a cross-check from outside and not the link of the scenario."""
+
+
+def bounds_of(scenario: Scenario, backend: str = "auto") -> tuple[str, tuple[Bound, ...]]:
+    """Return what kind of bounds a scenario is held to over a backend, and the bounds."""
+    if backend == "tc":
+        return SHAPER, SHAPED
     if _is_exact(scenario):
         return PER_FRAME, EXACT
     return QUANTILES, DISTRIBUTIONS

@@ -58,12 +58,13 @@ def validate(
         EnvironmentLacks: This machine cannot emulate, or the folder cannot be written.
     """
     folder = out / f"{scenario.spec.name}-{scenario.digest}-validation"
-    kind, bounds = bounds_of(scenario)
-    write(scenario, folder / "emulated", emulation=options or Options(), progress=progress)
+    options = options or Options()
+    kind, bounds = bounds_of(scenario, options.backend)
+    write(scenario, folder / "emulated", emulation=options, progress=progress)
     write(scenario, folder / "simulated")
-    runs = [records.read(folder / engine) for engine in ("simulated", "emulated")]
-    found = verdicts(*runs, bounds)
-    result = as_json(runs[1], kind, found, WAITED)
+    simulated, emulated = (records.read(folder / engine) for engine in ("simulated", "emulated"))
+    found = verdicts(simulated, emulated, bounds)
+    result = as_json(emulated, kind, found, WAITED)
     for name, text in (
         ("validation.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n"),
         ("validation.md", markdown([result])),
