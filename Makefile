@@ -70,5 +70,5 @@ $(CORE): pyproject.toml constraints.txt
 $(ALL): pyproject.toml constraints.txt
 	$(ready_venv)
 	@echo "Installing everything into $(VENV) (once; a few minutes)"
-	@$(PIP_INSTALL) -e '.[dev,traces,detect]'
+	@$(PIP_INSTALL) -e '.[dev,traces,detect,emulate,rl]'
 	@touch $(CORE) $(ALL)

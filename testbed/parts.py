@@ -2,10 +2,11 @@
 
 A part (policy, link, transport) is a plain dataclass in a `Registry`. Its init fields are its
 options: types and limits stand in the annotations as `Annotated[float, Field(gt=0, le=1)]`, so that
-the constructor is the schema and nothing is declared twice. Two markers say more than a type can:
+the constructor is the schema and nothing is declared twice. Three markers say more than a type can:
 
 - `CatalogFile("traces")`: the text names a file; `make` hands the part the path of that file.
 - `Nested("link")`: the option is itself a part, such as the links between which a handover goes.
+- `UtilityWeight("energy")`: unless it is given, the weight under the scenario's key `utility`.
 """
 
 from __future__ import annotations
@@ -80,6 +81,19 @@ class CatalogFile:
     shelf: Shelf
     checksum: str = "sha256"
     kinds: tuple[str, ...] = ("opportunities", "rate")
+
+
+@dataclass(frozen=True)
+class UtilityWeight:
+    """Marks an option that, unless it is given, is a weight of the scenario's `utility`.
+
+    So a policy that maximises a utility maximises the one that it is judged by.
+
+    Args:
+        key: Under the scenario's key `utility`.
+    """
+
+    key: str
 
 
 @dataclass(frozen=True)
@@ -219,11 +233,11 @@ def options(spec: PartSpec, registry: Registry) -> dict[str, Any]:
     return {field.name: getattr(spec, field.name) for field in fields if field.init}
 
 
-def markers(model: type[PartSpec]) -> Iterator[tuple[str, CatalogFile | Nested]]:
+def markers(model: type[PartSpec]) -> Iterator[tuple[str, CatalogFile | Nested | UtilityWeight]]:
     """Yield name and marker of every option that has one."""
     for name, field in model.model_fields.items():
         for item in field.metadata:
-            if isinstance(item, CatalogFile | Nested):
+            if isinstance(item, CatalogFile | Nested | UtilityWeight):
                 yield name, item
 
 
@@ -237,7 +251,7 @@ def make(registry: Registry, spec: PartSpec) -> Any:
     arguments = options(spec, registry)
     for name, marker in markers(type(spec)):
         value = arguments.get(name)
-        if value is None:
+        if value is None or isinstance(marker, UtilityWeight):
             continue
         if isinstance(marker, CatalogFile):
             arguments[name] = str(catalog.find(marker.shelf, value))

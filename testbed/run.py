@@ -11,11 +11,13 @@ from typing import Any
 
 import testbed
 from testbed import compare, records, report
+from testbed.clients.gather import client_names
+from testbed.detectors.recording import Recording
 from testbed.model import NS_PER_MS, NS_PER_S, Ladder, Rung
 from testbed.records import RunRows
 from testbed.scenario import Scenario, dump, figures
 from testbed.simulate import simulate
-from testbed.simulate.run import PLOT_BIN_NS, client_names, offered_mbps
+from testbed.simulate.run import PLOT_BIN_NS, offered_mbps
 from testbed.workers import pool
 
 Progress = Callable[[int, int], None]
@@ -124,11 +126,17 @@ def _provenance(scenario: Scenario, rows: Sequence[RunRows]) -> dict[str, Any]:
             }
             for entry in figures.entries(scenario)
         ],
+        "recordings": [
+            _recording(detector)
+            for detector in {c.detector.name: c.detector for c in scenario.clients}.values()
+            if isinstance(detector, Recording)
+        ],
         "ladders": {
             name: [
                 {
                     "width": rung.point.width,
                     "bits": rung.point.bits,
+                    "codec": rung.point.codec,
                     "mode": rung.point.mode.value,
                     "accuracy": rung.accuracy,
                     "payload_bytes": rung.payload_bytes,
@@ -143,6 +151,23 @@ def _provenance(scenario: Scenario, rows: Sequence[RunRows]) -> dict[str, Any]:
         },
         "capacity_mbps": capacity,
         "warnings": [*scenario.warnings, *_radio_warnings(rows)],
+    }
+
+
+def _recording(recording: Recording) -> dict[str, Any]:
+    """Return where the bytes and the boxes of a run come from."""
+    return {
+        "name": recording.name,
+        "kind": "measured",
+        "id": recording.id,
+        "sha256": recording.sha256,
+        "network": recording.network,
+        "teacher": recording.teacher,
+        "weights": recording.weights,
+        "dataset": recording.dataset,
+        "dataset_sha256": recording.dataset_sha256,
+        "frames": recording.frames,
+        "settings": recording.settings,
     }
 
 

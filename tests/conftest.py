@@ -73,3 +73,11 @@ def shared():
     if not SHARED.is_dir():
         pytest.skip("no folder of measured data beside the checkout")
     return SHARED
+
+
+@pytest.fixture
+def small_recording(tmp_path):
+    """Return a recording of six frames and four operating points; see `small_recording.py`."""
+    from small_recording import write_recording
+
+    return write_recording(tmp_path / "road")

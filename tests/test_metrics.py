@@ -50,6 +50,7 @@ def test_the_names_are_those_of_the_run_folder_and_of_no_others():
     expected = ["captured", *[fate.value for fate in Fate], "deadline_miss_rate"]
     expected += [f"{s}_p{q}_ms" for s in ["latency", *stages] for q in (50, 95, 99)]
     expected += ["age_mean_ms", "age_p95_ms", "offline_map", "streaming_map", "on_time_map"]
+    expected += ["utility"]
     expected += ["energy_j", "energy_per_frame_j", "compute_j", "radio_j", "idle_j"]
     expected += ["payload_bytes_mean", "wire_bytes", "width_mean", "switches_per_s"]
 

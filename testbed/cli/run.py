@@ -39,6 +39,9 @@ def run(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse figures of the profiles that are assumed.")
     ] = False,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Write the claims as JUnit XML.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Run a scenario: every policy on every seed, one table, one report.
@@ -46,7 +49,7 @@ def run(
     Exit code 1 if a claim of the scenario does not hold, 2 if the scenario is wrong.
     """
     from testbed.cli.show_run import print_run
-    from testbed.cli.terminal import progress_bar
+    from testbed.cli.terminal import progress_bar, write_junit
     from testbed.run import run as run_scenario
     from testbed.scenario import load
     from testbed.scenario.figures import refuse_assumed
@@ -62,5 +65,7 @@ def run(
     else:
         provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
         print_run(folder, summary, provenance["warnings"])
+    if junit is not None:
+        write_junit(junit, {folder.name: summary})
     if not all(claim["holds"] for claim in summary["claims"]):
         raise typer.Exit(1)

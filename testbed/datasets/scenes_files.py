@@ -58,7 +58,7 @@ def make(
         parts.append(_scene(folder, split, number, extent, seed))
         told(number + 1, extent.scenes)
     target = folder / f"{split}.json"
-    _write(target, _join(split, parts, seed))
+    _write(target, _join(split, parts, extent, seed))
     return target
 
 
@@ -90,8 +90,7 @@ def _rows(frame: Frame) -> Iterator[list[float]]:
         yield [one.label, one.track, *one.xywh, one.area, seen, int(one.crowd)]
 
 
-def _join(split: str, scenes: list[list[Any]], seed: int) -> dict[str, Any]:
-    extent = SPLITS[split]
+def _join(split: str, scenes: list[list[Any]], extent: Extent, seed: int) -> dict[str, Any]:
     names = [f"{split}-{number:04d}" for number in range(len(scenes))]
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed.metrics.definitions import METRICS, PERCENTILES, STAGES, Metric
-from testbed.metrics.figures import Accuracy, Figures, per_seed, percentile
+from testbed.metrics.figures import Accuracy, Figures, per_seed, percentile, way
 from testbed.metrics.intervals import CONFIDENCE, Interval, interval, number
+from testbed.metrics.utility import Utility, Worth
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,12 +26,15 @@ __all__ = [
     "Figures",
     "Interval",
     "Metric",
+    "Utility",
+    "Worth",
     "interval",
     "number",
     "per_seed",
     "percentile",
     "summarise",
     "summarise_figures",
+    "way",
 ]
 
 
@@ -62,7 +66,7 @@ def summarise_figures(figures: Figures) -> dict[str, dict[str, Interval]]:
     """
     return {
         policy: {
-            name: interval([seeds[seed][name] for seed in seeds], within=(0.0, metric.most))
+            name: interval([seed[name] for seed in seeds.values()], within=metric.limits)
             for name, metric in METRICS.items()
         }
         for policy, seeds in figures.items()

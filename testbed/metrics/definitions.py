@@ -32,6 +32,7 @@ class Metric:
         meaning: One line: the formula in words.
         better: Which way is an improvement; None where neither is.
         most: The largest value it can have.
+        least: The smallest.
     """
 
     label: str
@@ -39,6 +40,12 @@ class Metric:
     meaning: str
     better: Literal["higher", "lower"] | None = None
     most: float = math.inf
+    least: float = 0.0
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The smallest and the largest value it can have."""
+        return self.least, self.most
 
     def show(self, value: float | None, *, signed: bool = False) -> str:
         """Return a value as a person reads it, without its unit; `-` where it is undefined."""
@@ -125,6 +132,15 @@ def _table() -> dict[str, Metric]:
             "within the deadline",
             "higher",
             1.0,
+        ),
+        "utility": Metric(
+            "utility",
+            "1",
+            "mean over the captured frames of what they are worth: mAP if in time, less switching, "
+            "encoding energy, age and misses, as the scenario's `utility` weighs them",
+            "higher",
+            1.0,
+            -math.inf,
         ),
         "energy_j": Metric(
             "energy", "J", "energy of all devices over the run: compute + radio + idle", "lower"

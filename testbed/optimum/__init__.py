@@ -4,9 +4,10 @@
 gives a plan and bounds on the best there is; `headroom` sets policies beside them.
 """
 
+from testbed.metrics import Utility
 from testbed.optimum.headroom import Headroom, headroom
 from testbed.optimum.integer import integer_optimum
-from testbed.optimum.problem import Problem, Utility, problem_of
+from testbed.optimum.problem import Problem, problem_of
 from testbed.optimum.reference import (
     Optimum,
     best_static,

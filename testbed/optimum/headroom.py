@@ -5,19 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from testbed.model import Ladder
-from testbed.optimum.problem import AGE_CAP, Utility, problem_of
+from testbed.metrics.utility import Utility, total
+from testbed.optimum.problem import problem_of
 from testbed.optimum.reference import solve
 from testbed.parts import spec_model
 from testbed.policies import policies
 from testbed.scenario import Scenario
 from testbed.scenario.schema import PolicySpec
 from testbed.simulate import simulate
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -73,21 +69,21 @@ def headroom(
         scenario: Of one client.
         seed: One of any.
         names: Policies of the scenario; all of them if None.
-        utility: What a frame is worth.
+        utility: What a frame is worth; as the scenario says if None.
         bins: Steps of the backlog for the optimum.
 
     Raises:
         TestbedError: The scenario has several clients.
     """
-    utility = utility or Utility()
+    utility = utility or scenario.spec.utility.weights
     problem = problem_of(scenario, seed, utility)
     best = solve(problem, bins)
     ladder = scenario.clients[0].ladder
     deadline_ns = scenario.spec.deadline_ns
 
     def worth(of: Scenario, policy: str) -> float:
-        frames = simulate(of, policy, seed).frames
-        return utility_of(frames, ladder, utility, deadline_ns)
+        frames = simulate(of, policy, seed).frames.to_pandas()
+        return total(frames, ladder, utility, deadline_ns)
 
     def planned(places: Sequence[int]) -> float:
         return worth(_with_plan(scenario, places), "planned")
@@ -110,40 +106,3 @@ def _with_plan(scenario: Scenario, places: Sequence[int]) -> Scenario:
     plan = model.model_validate({"kind": "planned", "places": tuple(places)})
     spec = scenario.spec.model_copy(update={"policies": {"planned": plan}})
     return dataclasses.replace(scenario, spec=spec)
-
-
-def utility_of(frames: pa.Table, ladder: Ladder, utility: Utility, deadline_ns: int) -> float:
-    """Return the utility of the frames of one client in one run.
-
-    A frame that was dropped before the policy decided about it is worth nothing and costs nothing.
-
-    Args:
-        frames: Rows of `frames.parquet`.
-        ladder: What the policy chose from.
-        utility: What a frame is worth.
-        deadline_ns: From capture to answer.
-    """
-    places: dict[tuple[float, int, str], list[int]] = {}
-    for place, rung in enumerate(ladder):
-        point = rung.point
-        places.setdefault((point.width, point.bits, point.mode.value), []).append(place)
-    dearest = max(rung.encode_j for rung in ladder) or 1.0
-    step = utility.switching / max(len(ladder) - 1, 1)
-    total, age, last = 0.0, 0, None
-    names = ["captured_ns", "answered_ns", "width", "bits", "mode", "payload_bytes"]
-    rows = frames.sort_by("frame").select(names).to_pydict()
-    for captured, answered, width, bits, mode, payload in zip(*rows.values(), strict=True):
-        in_time = answered is not None and answered - captured <= deadline_ns
-        age = 0 if in_time else min(age + 1, AGE_CAP)
-        total -= utility.age * age / AGE_CAP
-        if mode is None:
-            continue
-        found = places[width, bits, mode]
-        # Rows do not tell codecs apart; payloads do.
-        place = next((p for p in found if ladder.rungs[p].payload_bytes == payload), found[0])
-        rung = ladder.rungs[place]
-        total += rung.accuracy * in_time - utility.energy * rung.encode_j / dearest
-        if last is not None:
-            total -= step * abs(place - last)
-        last = place
-    return total

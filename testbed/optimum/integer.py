@@ -91,7 +91,8 @@ def integer_optimum(problem: Problem, *, limit_s: float = 60.0) -> tuple[float, 
             moved |= {x - width + int(a): -float(a) for a in place}
             constrain({z: 1.0} | moved, 0, np.inf)
             constrain({z: 1.0} | {k: -v for k, v in moved.items()}, 0, np.inf)
-    gain = in_time * problem.accuracy - problem.price
+    missed = problem.utility.miss
+    gain = np.where(in_time, problem.accuracy, -missed) - problem.price
     cost = np.concatenate([-gain, np.zeros((frames, 1)), np.full((frames, 1), problem.step)], 1)
     upper = np.concatenate([allowed.astype(float), np.full((frames, 2), np.inf)], 1)
     kinds = np.concatenate([np.ones((frames, count)), np.zeros((frames, 2))], 1)

@@ -15,38 +15,12 @@ from testbed.errors import TestbedError
 from testbed.links import links
 from testbed.links.capacity import Capacity
 from testbed.links.link import Link, Medium
+from testbed.metrics.utility import Floats, Ints, Utility, Worth
 from testbed.model import NS_PER_S, Mode, Rung
 from testbed.parts import make
 from testbed.scenario import LinkSpec, Scenario
-from testbed.simulate.run import CELL
+from testbed.scenario.channels import CELL
 from testbed.streams import stream
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-
-AGE_CAP = 15
-"""Frames after which an answer is as old as it can get."""
-
-
-@dataclass(frozen=True, slots=True)
-class Utility:
-    """What a frame is worth: accuracy if in time, minus switching, minus energy, minus age.
-
-    Args:
-        switching: Of a switch from the first to the last point of the ladder; others in proportion
-            to how many places lie between.
-        energy: Of the encoding energy of the dearest point; others in proportion.
-        age: Of 15 frames or more since the last frame that was answered in time; fewer in
-            proportion.
-    """
-
-    switching: float = 0.05
-    energy: float = 0.1
-    age: float = 0.0
-
-    def __post_init__(self) -> None:
-        if min(self.switching, self.energy, self.age) < 0:
-            raise ValueError("weights must not be negative")
 
 
 @dataclass(frozen=True)
@@ -66,7 +40,7 @@ class Problem:
             time; -1 for never.
         deadline_ns: From capture to answer.
         curve: What the uplink offers.
-        utility: What a frame is worth.
+        utility: What a frame is worth; `testbed.metrics.utility`.
         may_refuse: Whether a payload may be lost without using the link, as a full queue does it.
         awake_ns: When the radio can send at the earliest, having slept at first.
     """
@@ -87,9 +61,24 @@ class Problem:
         return len(self.captured_ns)
 
     @cached_property
+    def worth(self) -> Worth:
+        """What a frame is worth on this ladder."""
+        return Worth(self.rungs, self.utility)
+
+    @property
     def accuracy(self) -> Floats:
         """Accuracy of each rung."""
-        return np.array([rung.accuracy for rung in self.rungs])
+        return self.worth.accuracy
+
+    @property
+    def price(self) -> Floats:
+        """What each rung's energy costs, in utility."""
+        return self.worth.price
+
+    @property
+    def step(self) -> float:
+        """What a switch by one place costs, in utility."""
+        return self.worth.step
 
     @cached_property
     def units(self) -> Ints:
@@ -107,20 +96,14 @@ class Problem:
         """Which rungs answer nothing at all."""
         return np.array([rung.point.mode is Mode.SKIP for rung in self.rungs])
 
-    @cached_property
-    def price(self) -> Floats:
-        """What each rung's energy costs, in utility."""
-        joules = np.array([rung.encode_j for rung in self.rungs])
-        return self.utility.energy * joules / (joules.max() or 1.0)
-
-    @cached_property
-    def step(self) -> float:
-        """What a switch by one place costs, in utility."""
-        return self.utility.switching / max(len(self.rungs) - 1, 1)
-
 
 def problem_of(scenario: Scenario, seed: int, utility: Utility | None = None) -> Problem:
     """Return the problem of the one client of a scenario.
+
+    Args:
+        scenario: Of one client.
+        seed: One of any.
+        utility: What a frame is worth; as the scenario says if None.
 
     Raises:
         TestbedError: There are several clients, and what one meets depends on what others do; or
@@ -158,7 +141,7 @@ def problem_of(scenario: Scenario, seed: int, utility: Utility | None = None) ->
         ),
         deadline_ns=spec.deadline_ns,
         curve=uplink.capacity,
-        utility=utility or Utility(),
+        utility=utility or spec.utility.weights,
         may_refuse=up.queue_bytes is not None or uplink.queue is not None or not ideal,
         awake_ns=Radio(group.radio).wake(first_ns),
     )  # fmt: skip

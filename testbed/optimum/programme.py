@@ -18,7 +18,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from testbed.optimum.problem import AGE_CAP, Floats, Ints, Problem
+from testbed.metrics.utility import AGE_CAP, Floats, Ints
+from testbed.optimum.problem import Problem
 
 Rounding = Literal["up", "down"]
 
@@ -111,7 +112,8 @@ class Grid:
         problem = self.problem
         in_time, wait, backlog, unsent = self._step(frame)
         every = np.arange(len(problem.rungs))[None, None, :]
-        gain = in_time * problem.accuracy - problem.price
+        missed = problem.utility.miss
+        gain = np.where(in_time, problem.accuracy, -missed) - problem.price
         for age in range(self.ages):
             later = min(age + 1, self.ages - 1)
             late = problem.utility.age * min(age + 1, AGE_CAP) / AGE_CAP
@@ -122,7 +124,7 @@ class Grid:
             )
             if problem.may_refuse:
                 lost = value[later][wait[:, None, :], unsent[:, :, None], every] - late
-                after = np.maximum(after, lost - in_time * problem.accuracy)
+                after = np.maximum(after, lost - in_time * (problem.accuracy + missed))
             yield gain + after
 
     def _step(
@@ -175,7 +177,8 @@ class Grid:
                 self._drop(frame, value, age, before)
         # Beyond the grid: the thriftiest point from now on, and every frame late.
         place = np.arange(len(problem.rungs))
-        hopeless = left * (problem.price[self._cheapest] + problem.utility.age)
+        utility = problem.utility
+        hopeless = left * (problem.price[self._cheapest] + utility.age + utility.miss)
         before[:, :, -1] = -hopeless - problem.step * np.abs(place - self._cheapest)
         return before
 
@@ -185,6 +188,6 @@ class Grid:
         wait = self.wait_of(np.maximum(free, 0))
         quiet = np.maximum(self.offered[frame] + self.backlog - self._next[frame], 0)
         later = min(age + 1, self.ages - 1)
-        late = problem.utility.age * min(age + 1, AGE_CAP) / AGE_CAP
+        late = problem.utility.age * min(age + 1, AGE_CAP) / AGE_CAP + problem.utility.miss
         dropped = value[later][wait[:, None], self.bin_of(quiet)[None, :]] - late
         before[age, 1:, :-1] = np.maximum(before[age, 1:, :-1], dropped)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from testbed.optimum.problem import AGE_CAP, Floats, Problem
+from testbed.metrics.utility import AGE_CAP, Floats
+from testbed.optimum.problem import Problem
 from testbed.optimum.programme import Grid
 
 
@@ -106,11 +107,9 @@ def advance(problem: Problem, frame: int, state: State, place: int) -> float:
         state.free_ns = ready
         in_time = ready <= at + problem.deadline_ns
     state.age = 0 if in_time else min(state.age + 1, AGE_CAP)
-    worth = float(problem.accuracy[place]) * in_time - float(problem.price[place])
-    if state.last is not None:
-        worth -= problem.step * abs(place - state.last)
+    worth = problem.worth.gain(place, in_time, state.age) - problem.worth.cost(place, state.last)
     state.last = place
-    return worth - problem.utility.age * state.age / AGE_CAP
+    return worth
 
 
 def value_of(problem: Problem, places: Sequence[int]) -> float:

@@ -9,29 +9,43 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from testbed.model import Fate, Mode, Observation, Outcome, Rung
-from testbed.policies.menu import LTE_NJ_PER_BIT, Menu, RadioEnergy, Rated, energy_j
+from testbed.model import Fate, Mode, Observation, OperatingPoint, Outcome, Rung
+from testbed.policies.menu import (
+    LTE_NJ_PER_BIT,
+    Energy,
+    Menu,
+    Miss,
+    RadioEnergy,
+    Rated,
+    Switching,
+    energy_j,
+)
 
 
 @dataclass(kw_only=True)
 class DriftPlusPenalty(Rated):
-    """Maximise V · accuracy - Q · payload - Z · energy - Y · [expected to miss], term by term.
+    """Maximise V · utility - Q · payload - Z · energy - Y · [expected to miss], term by term.
 
     Lyapunov drift plus penalty (Neely, "Stochastic network optimization", 2010). Q is the backlog;
     Z and Y are virtual queues, Z ← max(Z + energy - budget, 0) at each frame and Y ← max(Y +
-    [missed] - budget, 0) at each frame that ends, so that both budgets hold on average. Accuracy,
-    payload and energy are in units of the largest on the menu. A larger V wins accuracy, within
-    O(1/V) of the best, for queues of O(V); 10 is our own choice.
+    [missed] - budget, 0) at each frame that ends, so that both budgets hold on average. Utility is
+    accuracy less the weights of switching, energy and misses, so the scenario's but for its age;
+    with `switching: 0, energy: 0` it is accuracy alone, as in JCAB (Zhang et al., ToN 2022). It is
+    in units of the best accuracy, payload and energy in units of the largest on the menu. A larger
+    V wins utility, within O(1/V) of the best, for queues of O(V); 10 is our own choice.
 
     Two terms make it mind the device. `battery_weight` · (1 - state of charge) is added to Z, the
     perturbed queue of energy-harvesting networks (Huang and Neely, MobiHoc 2011); so is
     `heat_weight` times how far the temperature has gone from `cool_c` to `hot_c`, at most 1. Where
     the device reports neither, they are 0.
 
-    State: two queues. Cost of a decision: one pass over the ladder.
+    State: two queues, the last point. Cost of a decision: one pass over the ladder.
     """
 
-    v: Annotated[float, Field(gt=0, description="V, what accuracy is worth.")] = 10.0
+    v: Annotated[float, Field(gt=0, description="V, what utility is worth.")] = 10.0
+    switching: Switching = 0.05
+    energy: Energy = 0.1
+    miss: Miss = 0.0
     energy_budget_j: Annotated[
         float | None, Field(gt=0, description="Energy per frame to keep to; null for none, J.")
     ] = None
@@ -56,6 +70,7 @@ class DriftPlusPenalty(Rated):
         """Empty the queues."""
         super().reset(rng)
         self._spent = self._missed = 0.0
+        self._last: OperatingPoint | None = None
         self._allowed_ns = math.inf
 
     def arrange(self, menu: Menu) -> None:
@@ -65,6 +80,8 @@ class DriftPlusPenalty(Rated):
         largest = max(rung.payload_bytes for rung in menu.rungs) or 1
         self._bytes_unit = largest
         self._energy = {point: joules / unit for point, joules in spent.items()}
+        self._place = {rung.point: place for place, rung in enumerate(menu.rungs)}
+        self._step = self.switching / max(len(menu.rungs) - 1, 1)
         self._budget = None if self.energy_budget_j is None else self.energy_budget_j / unit
 
     def price(self, seen: Observation) -> float:
@@ -81,10 +98,15 @@ class DriftPlusPenalty(Rated):
         """Return the point with the highest value; of equal ones the smaller."""
         outlook = self.outlook(seen, bps)
         backlog = seen.backlog_bytes / self._bytes_unit
-        price, missed, v = self.price(seen), self._missed, self.v
+        v = self.v / (menu.best or 1.0)
+        price = v * self.energy + self.price(seen)
+        missed = v * self.miss + self._missed
+        last = None if self._last is None else self._place[self._last]
 
         def value(rung: Rung) -> float:
-            worth = v * rung.accuracy / menu.best if menu.best else 0.0
+            worth = v * rung.accuracy
+            if last is not None:
+                worth -= v * self._step * abs(self._place[rung.point] - last)
             worth -= backlog * rung.payload_bytes / self._bytes_unit
             worth -= price * self._energy[rung.point]
             return worth if outlook.in_time(rung) else worth - missed
@@ -92,7 +114,8 @@ class DriftPlusPenalty(Rated):
         return max(menu.rungs, key=value)
 
     def chosen(self, seen: Observation, rung: Rung) -> None:
-        """Add what the frame will spend to the energy queue."""
+        """Remember the point, and add what it will spend to the energy queue."""
+        self._last = rung.point
         self._allowed_ns = seen.deadline_ns - seen.captured_ns
         if self._budget is not None:
             self._spent = max(self._spent + self._energy[rung.point] - self._budget, 0.0)

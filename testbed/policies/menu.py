@@ -12,13 +12,30 @@ from pydantic import Field
 from testbed.estimators.estimator import Estimator
 from testbed.estimators.ewma_pair import EwmaPair
 from testbed.model import Ladder, Mode, Observation, OperatingPoint, Outcome, Policy, Rung
-from testbed.parts import Nested
+from testbed.parts import Nested, UtilityWeight
 
 LTE_NJ_PER_BIT = 438.39
 """α_u of Huang et al. (MobiSys 2012), 438.39 mW per Mbit/s of uplink."""
 
 RadioEnergy = Annotated[
     float, Field(ge=0, description="What a bit costs the radio, nJ; the default is that of LTE.")
+]
+
+
+Switching = Annotated[
+    float,
+    UtilityWeight("switching"),
+    Field(ge=0, description="Weight of a switch across the menu; left out, the scenario's."),
+]
+Energy = Annotated[
+    float,
+    UtilityWeight("energy"),
+    Field(ge=0, description="Weight of the dearest point's energy; left out, the scenario's."),
+]
+Miss = Annotated[
+    float,
+    UtilityWeight("miss"),
+    Field(ge=0, description="Weight of a frame not in time; left out, the scenario's."),
 ]
 
 

@@ -12,7 +12,16 @@ from testbed.estimators.estimator import Estimator
 from testbed.estimators.harmonic import Harmonic
 from testbed.model import Observation, OperatingPoint, Rung
 from testbed.parts import Nested
-from testbed.policies.menu import LTE_NJ_PER_BIT, Menu, Outlook, RadioEnergy, Rated
+from testbed.policies.menu import (
+    LTE_NJ_PER_BIT,
+    Energy,
+    Menu,
+    Miss,
+    Outlook,
+    RadioEnergy,
+    Rated,
+    Switching,
+)
 from testbed.policies.plan import Planner, Weights
 
 
@@ -22,9 +31,11 @@ class Mpc(Rated):
 
     MPC (Yin et al., SIGCOMM 2015): a horizon of 5 and the harmonic mean of 5 uploads, as in
     Pensieve's `mpc.py`. A frame is worth its accuracy if its answer is expected in time, minus
-    `switching` times the distance from the last point on the menu, minus `energy` times its energy
-    over that of the dearest point. Value iteration over the wait for the uplink and the last point
-    takes the place of trying every sequence, as in Puffer's (Yan et al., NSDI 2020).
+    `miss` if not, minus `switching` times the distance from the last point on the menu, minus
+    `energy` times its energy over that of the dearest point: the scenario's utility, but for its
+    age, and with the radio's energy besides the encoder's. Value iteration over the wait for the
+    uplink and the last point takes the place of trying every sequence, as in Puffer's (Yan et al.,
+    NSDI 2020).
 
     State: the last point. Cost of a decision: horizon · bins · points² additions, in numpy.
     """
@@ -36,10 +47,9 @@ class Mpc(Rated):
     bins: Annotated[
         int, Field(ge=4, le=1000, description="Steps of the wait, to the deadline.")
     ] = 50
-    switching: Annotated[float, Field(ge=0, description="Weight of a switch across the menu.")] = (
-        0.05
-    )
-    energy: Annotated[float, Field(ge=0, description="Weight of the dearest point's energy.")] = 0.1
+    switching: Switching = 0.05
+    energy: Energy = 0.1
+    miss: Miss = 0.0
     radio_nj_per_bit: RadioEnergy = LTE_NJ_PER_BIT
 
     def reset(self, rng: np.random.Generator) -> None:
@@ -49,7 +59,7 @@ class Mpc(Rated):
 
     def arrange(self, menu: Menu) -> None:
         """Make the planner of the menu."""
-        weights = Weights(self.switching, self.energy, self.radio_nj_per_bit)
+        weights = Weights(self.switching, self.energy, self.radio_nj_per_bit, self.miss)
         self._planner = Planner(menu, weights, self.horizon, self.bins)
         self._place = {rung.point: i for i, rung in enumerate(menu.rungs)}
 

@@ -16,17 +16,19 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What a frame is worth: accuracy if in time, minus switching, minus energy.
+    """What a frame is worth: accuracy if in time, minus switching, energy and misses.
 
     Args:
         switching: Of going from the first to the last point of the menu.
         energy: Of the energy of the dearest point.
         radio_nj_per_bit: What a bit costs the radio.
+        miss: Of a frame that is not in time.
     """
 
     switching: float
     energy: float
     radio_nj_per_bit: float
+    miss: float = 0.0
 
 
 class Planner:
@@ -57,6 +59,7 @@ class Planner:
         self._sends = self._payload > 0
         self._runs = np.array([rung.point.mode is not Mode.SKIP for rung in rungs])
         spent = np.array([energy_j(rung, weights.radio_nj_per_bit) for rung in rungs])
+        self._miss = weights.miss
         self._spent = weights.energy * spent / (spent.max() or 1.0)
         apart = np.abs(np.subtract.outer(self._every, self._every))
         self._switch = weights.switching * apart / max(count - 1, 1)  # from, to
@@ -108,7 +111,8 @@ class Planner:
         )
         in_time = (answer <= allowed) & self._runs[:, None]
         held = np.maximum(self._encode, period)
-        reward = (in_time @ chance) * self._accuracy * (period / held) - self._spent
+        served = (in_time @ chance) * (period / held)
+        reward = served * (self._accuracy + self._miss) - self._miss - self._spent
         left = np.where(self._sends[:, None], sent, waits[:, None, None]) - held[:, None]
         bins = np.ceil(np.maximum(left, 0.0) / step)
         return reward, np.minimum(bins, self._bins).astype(np.intp)

@@ -116,9 +116,9 @@ class View:
 
     def interval(self, policy: str, column: Column) -> Interval:
         """Return mean and interval over the seeds of a column, in the unit shown."""
-        most = column.definition.most * column.factor
+        least, most = column.definition.least, column.definition.most * column.factor
         values = [column.figure(figures) for figures in self.figures[policy].values()]
-        return interval(values, within=(0.0, most))
+        return interval(values, within=(least, most))
 
     def cell(self, policy: str, column: Column) -> Cell:
         """Return one cell of the results table."""

@@ -17,14 +17,29 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from testbed import catalog, traces
 from testbed.catalog import Shelf
-from testbed.detectors import published
+from testbed.detectors import published, recording
+from testbed.detectors.recording import Recording
 from testbed.devices import profile
 from testbed.devices.weights import Cost, Residency, switch_cost
-from testbed.errors import InputErrors, Problem, TestbedError, TraceError
+from testbed.errors import InputErrors, Problem, TestbedError, TraceError, UnknownName
 from testbed.model import Ladder
-from testbed.parts import CatalogFile, Nested, PartRefused, PartSpec, make, markers
-from testbed.scenario import ladder
-from testbed.scenario.schema import BatterySpec, LadderSpec, WeightsSpec
+from testbed.parts import (
+    CatalogFile,
+    Nested,
+    PartRefused,
+    PartSpec,
+    UtilityWeight,
+    make,
+    markers,
+)
+from testbed.scenario import ladder, recorded
+from testbed.scenario.schema import (
+    BatterySpec,
+    LadderSpec,
+    SourceSpec,
+    UtilitySpec,
+    WeightsSpec,
+)
 from testbed.scenario.source import OVERRIDES, KeyPath, Source
 
 if TYPE_CHECKING:
@@ -54,7 +69,7 @@ class Equipment:
 
     device: DeviceProfile
     radio: RadioProfile
-    detector: DetectorTable
+    detector: DetectorTable | Recording
     ladder: Ladder
     switch_cost: Cost | None
 
@@ -101,6 +116,10 @@ class Resolver:
         detector = self._detector((*path, "detector"))
         below = (*path, "ladder")
         spec = LadderSpec() if self.source.get(below) is None else self.sound(LadderSpec, below)
+        if isinstance(detector, Recording):
+            camera = self.sound(SourceSpec, (*path, "source"))
+            for key, message in recorded.source_faults(camera, detector) if camera else ():
+                self.report((*path, "source", *key), message)
         if detector is None or spec is None:
             return None
         for key, message in ladder.faults(spec, detector):
@@ -119,7 +138,7 @@ class Resolver:
         What pydantic has to say about it is not reported here.
         """
         before = len(self.problems)
-        self._part_files(path, marker)
+        self._part_names(path, marker)
         try:
             spec = marker.validate(self.source.get(path))
         except ValidationError:
@@ -173,7 +192,7 @@ class Resolver:
             self.report((*path, "ambient_c"), message)
 
     def _switch_cost(
-        self, path: KeyPath, device: DeviceProfile, detector: DetectorTable
+        self, path: KeyPath, device: DeviceProfile, detector: DetectorTable | Recording
     ) -> Cost | None:
         """Return what other weights cost, None if nothing or after reporting what is wrong."""
         spec = self.sound(WeightsSpec, path)
@@ -190,17 +209,31 @@ class Resolver:
             self.report(path, f"{device.name}: {error}")
             return None
 
-    def _detector(self, path: KeyPath) -> DetectorTable | None:
+    def _detector(self, path: KeyPath) -> DetectorTable | Recording | None:
         name = self.sound(str, path)
         if name is None:
             return None
         try:
-            found = published.load(name)
+            found = self._table_or_recording(name)
         except TestbedError as error:
             self.report(path, str(error))
             return None
         self.files[found.name] = self.hashes[path] = found.sha256
+        self.source.put(path, found.name)
         return found
+
+    def _table_or_recording(self, name: str) -> DetectorTable | Recording:
+        try:
+            folder = recording.find(name, self.source.folder)
+        except (OSError, ValueError) as error:  # too long, or with a NUL byte in it
+            reason = getattr(error, "strerror", None) or str(error)
+            raise TestbedError(f"cannot be the name of a recording: {reason}") from None
+        if folder is not None:
+            return recording.load(folder)
+        tables = published.names()
+        if name not in tables:
+            raise UnknownName("detector", name, [*tables, *recording.names()])
+        return published.load(name)
 
     def _profile(self, path: KeyPath, shelf: Shelf, load: Callable[[Path], T]) -> T | None:
         file = self._find(path, shelf)
@@ -214,8 +247,8 @@ class Resolver:
         self._note(path, shelf, file, found.sha256)
         return found
 
-    def _part_files(self, path: KeyPath, marker: Nested) -> None:
-        """Resolve the files that a part, and those inside it, name."""
+    def _part_names(self, path: KeyPath, marker: Nested) -> None:
+        """Resolve what a part, and those inside it, take from files and from the scenario."""
         data = self.source.get(path)
         kind = data.get("kind") if isinstance(data, dict) else None
         try:
@@ -224,9 +257,16 @@ class Resolver:
             return
         for name, item in markers(model):
             if isinstance(item, Nested):
-                self._part_files((*path, name), item)
+                self._part_names((*path, name), item)
+            elif isinstance(item, UtilityWeight):
+                if name not in data:
+                    self.source.put((*path, name), getattr(self._utility(), item.key))
             elif data.get(name) is not None:
                 self._part_file((*path, name), item, model)
+
+    def _utility(self) -> UtilitySpec:
+        """Return what a frame is worth; by default where what the file says is not sound."""
+        return self.sound(UtilitySpec, ("utility",)) or UtilitySpec()
 
     def _part_file(self, path: KeyPath, marker: CatalogFile, model: type[PartSpec]) -> None:
         file = self._find(path, marker.shelf)

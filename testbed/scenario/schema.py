@@ -16,7 +16,7 @@ from pydantic.types import Strict
 from pydantic_core import PydanticCustomError
 
 from testbed.errors import did_you_mean
-from testbed.metrics import METRICS
+from testbed.metrics import METRICS, Utility
 from testbed.model import NS_PER_MS, NS_PER_S, Mode
 from testbed.parts import Nested, PartSpec, spec_model, table
 
@@ -186,7 +186,10 @@ class SourceSpec(Keys):
     """The camera of a client."""
 
     dataset: str | None = Field(
-        None, description="Name of the pictures, for detectors that are recordings."
+        None,
+        description=(
+            "Name of the pictures; null is whatever the detector, a recording, was recorded on."
+        ),
     )
     fps: float = Field(gt=0, le=1000, description="Frames captured per second.")
     phase: Annotated[float, Field(ge=0)] | Literal["random"] = Field(
@@ -221,7 +224,12 @@ class LadderSpec(Keys):
         ),
     )
     codecs: Annotated[tuple[str, ...], *_LIST] = Field(
-        ("raw",), min_length=1, description="Entropy coders of the payload; `raw` is none."
+        ("raw",),
+        min_length=1,
+        description=(
+            "Entropy coders of the payload, `raw` being none, and for `offload` codecs of the "
+            "picture, such as `jpeg-75`; without any of these, all that were recorded."
+        ),
     )
 
 
@@ -269,7 +277,10 @@ class ClientSpec(Keys):
     )
     radio: str = Field(description="Radio profile: a name in the catalogue, or a path.")
     detector: str = Field(
-        description="What is encoded: a published table, such as `published/efficientdet-d2-bw`."
+        description=(
+            "What is encoded: a recording, by its name or its folder, or a published table, such "
+            "as `published/efficientdet-d2-bw`."
+        )
     )
     source: SourceSpec = Field(description="The camera.")
     ladder: LadderSpec = Field(
@@ -315,6 +326,31 @@ class ClaimSpec(Keys):
     )
 
 
+_WEIGHTS = Utility()
+
+
+class UtilitySpec(Keys):
+    """What a frame is worth: accuracy if it is answered in time, less what these weigh."""
+
+    switching: float = Field(
+        _WEIGHTS.switching, ge=0, description="Of a switch across the whole ladder, less for less."
+    )
+    energy: float = Field(
+        _WEIGHTS.energy, ge=0, description="Of the encoding energy of the ladder's dearest point."
+    )
+    age: float = Field(
+        _WEIGHTS.age,
+        ge=0,
+        description="Of 15 frames or more since the last in time, less for less.",
+    )
+    miss: float = Field(_WEIGHTS.miss, ge=0, description="Of a frame that is not in time.")
+
+    @property
+    def weights(self) -> Utility:
+        """The same as a `testbed.metrics.Utility`."""
+        return Utility(self.switching, self.energy, self.age, self.miss)
+
+
 class ScenarioSpec(Keys):
     """Everything one run depends on."""
 
@@ -336,6 +372,10 @@ class ScenarioSpec(Keys):
         min_length=1,
         description="What is compared: a name of yours, and a policy.",
         json_schema_extra={"additionalProperties": False},
+    )
+    utility: UtilitySpec = Field(
+        default_factory=UtilitySpec,
+        description="What a frame is worth, for the metric `utility`, the optimum and policies.",
     )
     claims: Annotated[tuple[ClaimSpec, ...], Strict(False)] = Field(
         (), description="What the results must show."

@@ -1,46 +1,18 @@
-"""A client: camera, policy, encoder, radio, and what it makes of the answers."""
+"""A client in virtual time: its payloads cross channels, its frames are decoded by a server."""
 
 from __future__ import annotations
 
-import math
-from collections import deque
-
-import numpy as np
-
-from testbed.devices.ledger import Ledger
-from testbed.devices.radio import Radio
-from testbed.links.transport import Delivery, Loss
-from testbed.model import (
-    NS_PER_S,
-    Fate,
-    FrameRecord,
-    Mode,
-    Observation,
-    Outcome,
-    Policy,
-    Rung,
-)
+from testbed.clients.client import FATE_OF, Client
+from testbed.links.transport import Delivery
+from testbed.model import Fate, FrameRecord, Policy, Rung
 from testbed.scenario import Client as ClientSetup
-from testbed.simulate.body import body_of
 from testbed.simulate.channel import Channel
 from testbed.simulate.clock import Clock
 from testbed.simulate.server import Job, Server
-from testbed.streams import stream
-
-FATE_OF: dict[Loss | None, Fate] = {
-    Loss.QUEUE: Fate.DROPPED_QUEUE,
-    Loss.MEDIUM: Fate.LOST,
-    Loss.DEADLINE: Fate.DROPPED_DEADLINE,
-    Loss.SUPERSEDED: Fate.DROPPED_QUEUE,
-}
-"""What becomes of a frame whose payload or answer did not get through."""
 
 
-class Client:
-    """One camera with one encoder and one radio, under one policy.
-
-    Frames wait in a queue for the encoder. When it is free the policy decides about the oldest:
-    skip it, or encode it at an operating point. Every frame ends in exactly one fate.
+class SimulatedClient(Client):
+    """A client of the simulator.
 
     Args:
         env: The simulation.
@@ -71,152 +43,24 @@ class Client:
         downlink: Channel,
         server: Server,
     ) -> None:
-        self.name = name
-        self.frames: list[FrameRecord] = []
-        self.radio = Radio(setup.radio)
-        self.ledger = Ledger(setup.device.idle_w, self.radio, setup.device.waiting_w)
-        self._env = env
-        self._ladder = setup.ladder
-        # Policies return points of the ladder, nearly always the very objects, which is cheaper
-        # to find out than to hash them.
-        self._by_identity = {id(rung.point): rung for rung in setup.ladder}
-        self._policy = policy
-        self._deadline_ns = deadline_ns
-        self._end_ns = end_ns
+        super().__init__(
+            env,
+            name,
+            setup,
+            policy,
+            seed=seed,
+            deadline_ns=deadline_ns,
+            duration_ns=duration_ns,
+            end_ns=end_ns,
+            rtt_ns=uplink.delay_ns + downlink.delay_ns,
+        )
         self._uplink = uplink
         self._downlink = downlink
         self._server = server
-        self._arrive = server.arrive
-        self._rtt_ns = uplink.delay_ns + downlink.delay_ns
+        self._arrive = server.arrive if setup.spec.battery is None else self._arrive_if_sent
 
-        spec = setup.spec
-        self._queue_limit = spec.queue.limit
-        self._drop_newest = spec.queue.drop == "newest"
-        self._drop_expired = spec.drop_expired
-        self._answer_bytes = spec.answer_bytes
-        self._compute_w = setup.device.compute_w
-        self._off = False  # for good, once the battery is empty
-
-        self._waiting: deque[FrameRecord] = deque()
-        self._outstanding: dict[int, FrameRecord] = {}
-        self._encoding = False
-        self._newest_answer_ns: int | None = None  # capture time of the newest answered frame
-
-        fps = spec.source.fps
-        self._period_ns = round(NS_PER_S / fps)
-        phase_ns = spec.source.phase_ns
-        if phase_ns is None:
-            phase_ns = int(stream(seed, name, "camera").integers(self._period_ns))
-        # From the number of the frame, not by adding periods: rates such as 30/s do not drift.
-        number = np.arange(int(duration_ns * fps / NS_PER_S) + 1)
-        captures = phase_ns + np.rint(number * NS_PER_S / fps).astype(np.int64)
-        self._captures: list[int] = captures[captures < duration_ns].tolist()
-
-        def draw(cv: float) -> list[float]:
-            return _jitter(cv, stream(seed, name, "encode"), len(self._captures))
-
-        self._jitter = draw(setup.device.jitter_cv)
-        self._body = body_of(setup, self.ledger, end_ns, draw)
-        self._holds: dict[int, int] = {}  # frames on the air until nobody knows when: since when
-        policy.reset(stream(seed, name, "policy"))
-        self._wants_feedback = type(policy).feedback is not Policy.feedback
-        if spec.battery is not None:
-            self._arrive = self._arrive_if_sent
-            env.after(0, self._check)
-        if self._captures:
-            env.after(self._captures[0], self._capture)
-
-    def _capture(self, _: None = None) -> None:
-        env = self._env
-        now = env.now
-        number = len(self.frames)
-        frame = FrameRecord(number, now)
-        if self._newest_answer_ns is not None:
-            frame.stale_ns = now - self._newest_answer_ns
-        self.frames.append(frame)
-        if number + 1 < len(self._captures):
-            env.after(self._captures[number + 1] - now, self._capture)
-        if self._body is not None:
-            self._body.captured(now, frame)
-            if self._off:
-                return
-        waiting = self._waiting
-        waiting.append(frame)
-        if not self._encoding:
-            self._next(now)
-        elif len(waiting) > self._queue_limit:
-            dropped = waiting.pop() if self._drop_newest else waiting.popleft()
-            self._end(dropped, Fate.DROPPED_QUEUE, now)
-
-    def _next(self, now: int) -> None:
-        """Let the policy decide about waiting frames until one keeps the encoder busy."""
-        waiting = self._waiting
-        while waiting:
-            frame = waiting.popleft()
-            deadline_ns = frame.captured_ns + self._deadline_ns
-            if self._drop_expired and now > deadline_ns:
-                self._end(frame, Fate.DROPPED_DEADLINE, now)
-                continue
-            seen = self._observe(frame, now, deadline_ns)
-            if self._body is not None:
-                self._body.seen(now, seen)
-            point = self._policy.choose(seen, self._ladder)
-            rung = self._by_identity.get(id(point)) or self._ladder.at(point)
-            frame.point = point
-            if point.mode is Mode.SKIP:
-                self._end(frame, Fate.SKIPPED, now)
-                continue
-            self._encoding = True
-            frame.encode_start_ns = now
-            if self._body is not None:
-                spent_ns = self._body.encode(now, frame, rung)
-            else:
-                spent_ns = int(rung.encode_ns * self._jitter[frame.frame]) + 1
-                done_ns = now + spent_ns if now + spent_ns < self._end_ns else self._end_ns
-                frame.encode_j = self.ledger.compute(now, done_ns, self._compute_w)
-            self._env.after(spent_ns, self._encoded, (frame, rung))
-            return
-
-    def _observe(self, frame: FrameRecord, now: int, deadline_ns: int) -> Observation:
-        outstanding = self._outstanding
-        return Observation(
-            now,
-            frame.frame,
-            frame.captured_ns,
-            deadline_ns,
-            self._period_ns,
-            self._uplink.backlog_bytes(now, self.name) if outstanding else 0,
-            len(self._waiting),
-            len(outstanding),
-            next(iter(outstanding.values())).captured_ns if outstanding else None,
-            self._rtt_ns,
-        )
-
-    def _encoded(self, encoded: tuple[FrameRecord, Rung]) -> None:
-        now = self._env.now
-        frame, rung = encoded
-        if self._body is not None:
-            if self._off:
-                return
-            self._body.rests(now)
-        frame.encode_end_ns = now
-        self._encoding = False
-        if rung.point.mode is Mode.LOCAL:
-            frame.answered_ns = now
-            self._answer(frame, Fate.LOCAL, now)
-        else:
-            frame.payload_bytes = rung.payload_bytes
-            self._outstanding[frame.frame] = frame
-            ready_ns = self.radio.wake(now)
-            if ready_ns > now:
-                self._env.after(ready_ns - now, self._promoted, encoded)
-            else:
-                self._upload(frame, rung, now)
-        self._next(now)
-
-    def _promoted(self, encoded: tuple[FrameRecord, Rung]) -> None:
-        if not self._off:
-            self._upload(*encoded, self._env.now)
+    def _backlog_bytes(self, now_ns: int) -> int:
+        return self._uplink.backlog_bytes(now_ns, self.name)
 
     def _upload(self, frame: FrameRecord, rung: Rung, now: int) -> None:
         deadline_ns = frame.captured_ns + self._deadline_ns
@@ -240,35 +84,14 @@ class Client:
             job = Job(frame, deadline_ns, rung.server_mac, self, rung.decode_ns)
             self._env.after(arrived_ns - self._env.now, self._arrive, job)
 
-        self._uplink.send(now, self.name, rung.payload_bytes, sent, deadline_ns)
+        self._uplink.send(now, self.name, frame.payload_bytes, sent, deadline_ns)
         if frame.sent_ns is None and frame.fate is Fate.UNFINISHED:
             self._hold(frame, now)
 
-    def _hold(self, frame: FrameRecord, start_ns: int) -> None:
-        """Keep the radio awake for a transfer whose end is not known yet."""
-        self._holds[frame.frame] = start_ns
-        self.radio.hold(start_ns)
-
-    def _let_go(self, frame: FrameRecord) -> bool:
-        """End a hold, if there is one; return whether the client has stopped in the meantime."""
-        start_ns = self._holds.pop(frame.frame, None)
-        if start_ns is not None and not self._off:
-            self.radio.release(start_ns)
-        return self._off
-
-    def _on_air(self, start_ns: int, end_ns: int, up_bytes: int = 0, down_bytes: int = 0) -> float:
-        """Book a transfer, the part of it that lies within the run; return its joules."""
-        if end_ns > self._end_ns:
-            if start_ns >= self._end_ns:
-                return 0.0
-            share = self._share_of_run(start_ns, end_ns)
-            end_ns = self._end_ns
-            up_bytes, down_bytes = round(up_bytes * share), round(down_bytes * share)
-        return self.radio.use(start_ns, end_ns, up_bytes, down_bytes)
-
-    def _share_of_run(self, start_ns: int, end_ns: int) -> float:
-        """Return the share of a stretch that goes beyond the end of the run that lies within it."""
-        return max(0, self._end_ns - start_ns) / (end_ns - start_ns)
+    def _arrive_if_sent(self, job: Job) -> None:
+        """Hand a payload to the server unless the client stopped before it was sent."""
+        if job.frame.sent_ns is not None:
+            self._server.arrive(job)
 
     def decoded(self, job: Job) -> None:
         """Take the answer from the server to the downlink, when the radio listens."""
@@ -309,104 +132,8 @@ class Client:
         if not settled:
             self._hold(frame, env.now + delay_ns)
 
-    def _answered(self, frame: FrameRecord) -> None:
-        if self._outstanding.pop(frame.frame, None) is None:
-            return  # the client has stopped
-        now = self._env.now
-        frame.answered_ns = now
-        in_time = now - frame.captured_ns <= self._deadline_ns
-        self._answer(frame, Fate.ON_TIME if in_time else Fate.LATE, now)
-
     def refused(self, job: Job, fate: Fate) -> None:
         """Learn, one propagation delay later, that the server will not answer."""
         if self._off:
             return
         self._fail(job.frame, fate, self._env.now + self._downlink.delay_ns)
-
-    def _fail(self, frame: FrameRecord, fate: Fate, told_ns: int) -> None:
-        """Settle the fate of a frame without an answer; its client learns it at `told_ns`."""
-        frame.fate = fate
-        if told_ns <= self._env.now:
-            del self._outstanding[frame.frame]
-            self._end(frame, fate, told_ns)
-        else:
-            self._env.after(told_ns - self._env.now, self._told, (frame, fate))
-
-    def _told(self, told: tuple[FrameRecord, Fate]) -> None:
-        frame, fate = told
-        if self._outstanding.pop(frame.frame, None) is not None:
-            self._end(frame, fate, self._env.now)
-
-    def _check(self, _: None) -> None:
-        """See whether the battery is empty, and if not, when it can be at the earliest."""
-        lasts_ns = None if self._body is None else self._body.lasts_ns(self._env.now)
-        if lasts_ns == 0:
-            self._stop(self._env.now)
-        elif lasts_ns is not None:
-            self._env.after(lasts_ns, self._check)
-
-    def _stop(self, now: int) -> None:
-        """Switch off for good: what is under way gets nowhere, and later frames are captured only.
-
-        Bytes that have been handed to a shared cell still take their share of it.
-        """
-        self._off = True
-        if self._body is not None:
-            self._body.stop(now)
-        self._waiting.clear()
-        ahead_j = self.ledger.stop(now)
-        if ahead_j:
-            encoding = next(f for f in reversed(self.frames) if f.encode_start_ns is not None)
-            encoding.encode_j -= ahead_j
-        for frame in self._outstanding.values():
-            frame.fate = Fate.UNFINISHED
-            _cut_off(frame, now)
-        self._outstanding.clear()
-
-    def _arrive_if_sent(self, job: Job) -> None:
-        """Hand a payload to the server unless the client stopped before it was sent."""
-        if job.frame.sent_ns is not None:
-            self._server.arrive(job)
-
-    def _answer(self, frame: FrameRecord, fate: Fate, now: int) -> None:
-        if self._newest_answer_ns is None or frame.captured_ns > self._newest_answer_ns:
-            self._newest_answer_ns = frame.captured_ns
-        self._end(frame, fate, now)
-
-    def _end(self, frame: FrameRecord, fate: Fate, now: int) -> None:
-        """Settle the frame's fate and tell the policy."""
-        frame.fate = fate
-        if frame.point is None or not self._wants_feedback:
-            return  # dropped before the policy decided anything about it, or it does not listen
-        start_ns, sent_ns, answered_ns = frame.send_start_ns, frame.sent_ns, frame.answered_ns
-        self._policy.feedback(
-            Outcome(
-                now,
-                frame.frame,
-                frame.point,
-                fate,
-                frame.payload_bytes,
-                sent_ns - start_ns if sent_ns is not None and start_ns is not None else None,
-                answered_ns - frame.captured_ns if answered_ns is not None else None,
-            )
-        )
-
-
-def _cut_off(frame: FrameRecord, now: int) -> None:
-    """Take back what a frame's upload was to do after `now`."""
-    start_ns, sent_ns = frame.send_start_ns, frame.sent_ns
-    if start_ns is None or sent_ns is None or sent_ns <= now:
-        return
-    share = max(0, now - start_ns) / (sent_ns - start_ns)
-    frame.sent_ns = None
-    frame.radio_j *= share
-    frame.wire_bytes = int(frame.wire_bytes * share)
-    if start_ns >= now:
-        frame.send_start_ns = None
-
-
-def _jitter(cv: float, rng: np.random.Generator, count: int) -> list[float]:
-    """Draw `count` lognormal factors of mean 1 and coefficient of variation `cv`."""
-    variance = math.log1p(cv * cv)
-    factors: list[float] = rng.lognormal(-variance / 2, math.sqrt(variance), count).tolist()
-    return factors

@@ -3,47 +3,28 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
-from testbed.errors import TestbedError
+from testbed.clients.gather import client_names, gather
 from testbed.links import links, transports
 from testbed.links.capacity import mbps_per_bin
-from testbed.links.cell import ProcessorSharing, SharedCell
-from testbed.links.link import Link, Path
-from testbed.links.proportional_fair import ProportionalFair
-from testbed.links.round_robin import RoundRobin
+from testbed.links.link import Link
 from testbed.links.transport import Transport
-from testbed.model import NS_PER_MS
+from testbed.model import NS_PER_MS, Policy
 from testbed.parts import make
 from testbed.policies import policies
-from testbed.records import RadioCounts, RunRows, rows_of
+from testbed.records import RunRows
 from testbed.scenario import LinkSpec, Scenario
+from testbed.scenario.channels import CELL, OpenLinks, open_channel
 from testbed.simulate.channel import Cell, Channel, OwnLinks
-from testbed.simulate.client import Client
+from testbed.simulate.client import SimulatedClient
 from testbed.simulate.clock import Clock
 from testbed.simulate.server import Server
 from testbed.streams import stream
 
-if TYPE_CHECKING:
-    import numpy as np
-
 PLOT_BIN_NS = 250 * NS_PER_MS
-CELL = "cell"
-"""Owner of a link that all clients share; names its random stream."""
-
-
-def client_names(scenario: Scenario) -> Iterator[tuple[str, int]]:
-    """Yield the name of every client and the index of its group.
-
-    The first of a group bears the group's name and the others a number, so that raising `count`
-    leaves the names, and with them the random streams, of those that were there before.
-    """
-    for index, group in enumerate(scenario.clients):
-        for number in range(1, group.spec.count + 1):
-            yield (group.spec.name if number == 1 else f"{group.spec.name}-{number}"), index
 
 
 def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
@@ -52,64 +33,72 @@ def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
     Cameras capture for `duration_s`; the run goes on for one deadline more, so that every frame
     has the same chance of an answer. The same arguments give the same rows on any machine.
     """
-    env = Clock()
-    spec = scenario.spec
-    names = list(client_names(scenario))
-    transport = make(transports, spec.network.transport)
-    end_ns = spec.duration_ns + spec.deadline_ns
-    clients_named = [name for name, _ in names]
-    uplink, downlink = spec.network.uplink, spec.network.downlink
-    up = _channel(env, uplink, transport, clients_named, "uplink", seed, downlink.delay_ns)
-    down = _channel(env, downlink, transport, clients_named, "downlink", seed, uplink.delay_ns)
-    server = Server(
-        env,
-        # The work of a batch takes few values: as many as there are combinations of rungs.
-        lru_cache(maxsize=1 << 16)(scenario.server.decode_ns),
-        workers=spec.server.workers,
-        batch_max=spec.server.batch.max,
-        batch_wait_ns=spec.server.batch.wait_ns,
-        queue_limit=spec.server.queue.limit,
-        drop_expired=spec.server.drop_expired,
-        measured=bool(scenario.server.sheet.points),
-    )
-    clients = [
-        Client(
-            env,
-            name,
-            scenario.clients[group],
-            make(policies, spec.policies[policy]),
-            seed=seed,
-            deadline_ns=spec.deadline_ns,
-            duration_ns=spec.duration_ns,
-            end_ns=end_ns,
-            uplink=up,
-            downlink=down,
-            server=server,
-        )
-        for name, group in names
-    ]
+    world = World(scenario, seed, lambda: make(policies, scenario.spec.policies[policy]))
     with _collector_off():
-        env.run_until(end_ns)
-        return rows_of(
-            policy,
-            seed,
-            end_ns,
-            {client.name: (client.frames, client.ledger.close(end_ns)) for client in clients},
-            up.byte_counts(),
-            _radio_counts(clients),
+        world.run()
+        return world.rows(policy)
+
+
+class World:
+    """Everything that one run of a scenario on one seed consists of.
+
+    Args:
+        scenario: What runs.
+        seed: Of every random stream.
+        policy: Makes the policy of a client; called once for each.
+
+    Attributes:
+        clients: In the order of the scenario.
+        end_ns: The run stops then.
+    """
+
+    def __init__(self, scenario: Scenario, seed: int, policy: Callable[[], Policy]) -> None:
+        self._env = env = Clock()
+        self._seed = seed
+        spec = scenario.spec
+        names = list(client_names(scenario))
+        transport = make(transports, spec.network.transport)
+        self.end_ns = spec.duration_ns + spec.deadline_ns
+        clients_named = [name for name, _ in names]
+        uplink, downlink = spec.network.uplink, spec.network.downlink
+        up = _channel(env, uplink, transport, clients_named, "uplink", seed, downlink.delay_ns)
+        down = _channel(env, downlink, transport, clients_named, "downlink", seed, uplink.delay_ns)
+        self._up = up
+        server = Server(
+            env,
+            # The work of a batch takes few values: as many as there are combinations of rungs.
+            lru_cache(maxsize=1 << 16)(scenario.server.decode_ns),
+            workers=spec.server.workers,
+            batch_max=spec.server.batch.max,
+            batch_wait_ns=spec.server.batch.wait_ns,
+            queue_limit=spec.server.queue.limit,
+            drop_expired=spec.server.drop_expired,
+            measured=bool(scenario.server.sheet.points),
         )
+        self.clients = [
+            SimulatedClient(
+                env,
+                name,
+                scenario.clients[group],
+                policy(),
+                seed=seed,
+                deadline_ns=spec.deadline_ns,
+                duration_ns=spec.duration_ns,
+                end_ns=self.end_ns,
+                uplink=up,
+                downlink=down,
+                server=server,
+            )
+            for name, group in names
+        ]
 
+    def run(self) -> None:
+        """Run to the end, or until a policy is `Undecided`; call it again after the decision."""
+        self._env.run_until(self.end_ns)
 
-def _radio_counts(clients: list[Client]) -> dict[str, RadioCounts]:
-    """Return, by the name of the radio, what its clients counted."""
-    counts: dict[str, RadioCounts] = {}
-    for client in clients:
-        radio = client.radio
-        own = RadioCounts(len(radio.transfers), radio.out_of_range, radio.unannounced)
-        name = radio.profile.name
-        known = counts.get(name, RadioCounts(0, 0, 0))
-        counts[name] = RadioCounts(*map(sum, zip(known, own, strict=True)))
-    return counts
+    def rows(self, policy: str) -> RunRows:
+        """Return everything that happened in a run that has ended, under the policy's name."""
+        return gather(policy, self._seed, self.end_ns, self.clients, self._up.byte_counts())
 
 
 @contextmanager
@@ -137,34 +126,10 @@ def _channel(
     back_ns: int,
 ) -> Channel:
     """Build one direction of the network."""
-    part: Link = make(links, spec)
-    delay_ns, limit = spec.delay_ns, spec.queue_bytes
-
-    def draws(owner: str) -> np.random.Generator:
-        return stream(seed, owner, direction)
-
-    if spec.sharing == "none":
-        own = {name: part.open(draws(name), delay_ns, limit) for name in clients}
-        return OwnLinks(env, own, transport, back_ns)
-    if spec.sharing == "fifo" or len(clients) == 1:  # alone in a cell nobody shares
-        link = part.open(draws(CELL), delay_ns, limit)
-        return OwnLinks(env, dict.fromkeys(clients, link), transport, back_ns)
-    shared = part.medium(draws(CELL))
-    media = {name: part.medium(draws(name)) for name in clients}
-    if shared.wake is not None or shared.queue is not None:
-        raise TestbedError(
-            f"network.{direction}: sleep and queue management are of one sender's link; "
-            "use them with sharing: none or sharing: fifo"
-        )
-    cell: SharedCell
-    if spec.sharing == "proportional-fair":
-        cell = ProportionalFair({name: each.capacity for name, each in media.items()}, limit)
-    elif spec.sharing == "round-robin":
-        cell = RoundRobin(shared.capacity, limit)
-    else:
-        cell = ProcessorSharing(shared.capacity, limit, shared.efficiency)
-    paths = {name: Path(each, delay_ns) for name, each in media.items()}
-    return Cell(env, cell, paths, transport)
+    channel = open_channel(spec, clients, direction, seed)
+    if isinstance(channel, OpenLinks):
+        return OwnLinks(env, channel.links, transport, back_ns)
+    return Cell(env, channel.cell, channel.paths, transport)
 
 
 def offered_mbps(scenario: Scenario, seed: int) -> dict[str, list[float]]:

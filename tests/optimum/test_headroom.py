@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from testbed.errors import TestbedError
+from testbed.metrics.utility import total
 from testbed.model import SKIP
 from testbed.optimum import Utility, headroom, problem_of, solve
-from testbed.optimum.headroom import utility_of
 from testbed.optimum.reference import State, advance
 from testbed.simulate import simulate
 
@@ -97,12 +97,12 @@ def test_utility_counts_switches_energy_and_age(world):
         *("duration_s", 10),
     )
     ladder = scenario.clients[0].ladder
-    frames = simulate(scenario, "half", 1).frames
-    answered = frames["fate"].to_pylist().count("on_time")
+    frames = simulate(scenario, "half", 1).frames.to_pandas()
+    answered = frames["fate"].tolist().count("on_time")
 
     def worth(**weights):
         given = {"switching": 0.0, "energy": 0.0} | weights
-        return utility_of(frames, ladder, Utility(**given), scenario.spec.deadline_ns)
+        return total(frames, ladder, Utility(**given), scenario.spec.deadline_ns)
 
     assert ladder[0].point == SKIP
     assert 20 <= answered <= 25

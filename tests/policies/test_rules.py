@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from policy_frames import MS, SKIPPED, THREE, at_mbps, ended, fresh, ladder, local, rung, seen
+from policy_frames import (
+    MS,
+    SKIPPED,
+    THREE,
+    at_mbps,
+    ended,
+    fresh,
+    ladder,
+    local,
+    rung,
+    seen,
+    uploaded,
+)
 
 from testbed.estimators.ewma import Ewma
 from testbed.model import LOCAL, SKIP, OperatingPoint
@@ -133,26 +145,46 @@ class TestBola:
         assert fresh(Bola(gain=1)).choose(seen(now_ns=14 * MS), ladder()).width == 0.5
 
 
+PLAIN = {"switching": 0.0, "energy": 0.0}
+
+
 class TestDriftPlusPenalty:
     def test_takes_the_best_while_nothing_queues(self):
         assert widths(at_mbps(DriftPlusPenalty(), 100), 2) == [0.75, 0.75]
 
     def test_a_backlog_makes_bytes_dear(self):
         """V = 1: a step from 25 to 50 kB wins 0.05 / 0.38 and costs 1/3 for 75 kB that wait."""
-        policy = at_mbps(DriftPlusPenalty(v=1), 100)
+        policy = at_mbps(DriftPlusPenalty(v=1, **PLAIN), 100)
 
         assert widths(policy, 1, backlog_bytes=29_000) == [0.5]  # 0.129 < 0.132, but not to 0.75
         assert widths(policy, 1, backlog_bytes=30_000) == [0.25]
 
     def test_keeps_to_an_energy_budget_in_the_long_run(self):
         """Local takes 1 J and split 0.1 J; a mean of 0.28 J allows local for one frame in five."""
-        policy = at_mbps(
-            DriftPlusPenalty(v=1, energy_budget_j=0.28, radio_nj_per_bit=0, miss_budget=1), 100
-        )
+        options = {"energy_budget_j": 0.28, "radio_nj_per_bit": 0, "miss_budget": 1} | PLAIN
+        policy = at_mbps(DriftPlusPenalty(v=1, **options), 100)
         rungs = ladder(rung(0.25, 25_000, 0.30), local())
         chosen = [policy.choose(seen(frame=i), rungs) for i in range(1000)]
 
         assert chosen.count(LOCAL) == pytest.approx(200, abs=5)
+
+    @pytest.mark.parametrize(
+        ("weights", "point"),
+        [
+            ({"energy": 0.10}, LOCAL),  # 0.40 - 0.10 against 0.30 - 0.01
+            ({"energy": 0.12}, OperatingPoint(0.25)),
+            ({"switching": 0.09}, LOCAL),  # one place of one away from the first choice
+            ({"switching": 0.11}, OperatingPoint(0.25)),
+        ],
+    )
+    def test_maximises_the_utility_of_the_scenario(self, weights, point):
+        """Local is 0.10 more accurate and takes 1 J instead of 0.1 J."""
+        policy = fresh(DriftPlusPenalty(v=1, radio_nj_per_bit=0, **(PLAIN | weights)))
+        rungs = ladder(rung(0.25, 25_000, 0.30), local())
+        policy.choose(seen(), rungs)  # without an estimate the smallest goes
+        policy.feedback(uploaded(12_500_000, 1000))
+
+        assert policy.choose(seen(), rungs) == point
 
     def test_misses_queue_until_a_point_in_time_is_taken(self):
         """6 Mbit/s: 0.75 would take 165 ms of the 150 that are left, 0.5 takes 131."""
@@ -176,9 +208,8 @@ class TestDriftPlusPenalty:
     )
     def test_energy_is_dear_with_an_empty_battery_and_when_hot(self, facts, mode):
         """Local wins a quarter of the accuracy for 0.9 of the energy: dear from a price of 0.28."""
-        policy = at_mbps(
-            DriftPlusPenalty(v=1, battery_weight=0.5, heat_weight=0.5, radio_nj_per_bit=0), 100
-        )
+        options = {"battery_weight": 0.5, "heat_weight": 0.5, "radio_nj_per_bit": 0} | PLAIN
+        policy = at_mbps(DriftPlusPenalty(v=1, **options), 100)
         rungs = ladder(rung(0.25, 25_000, 0.30), local())
 
         assert policy.choose(seen(**facts), rungs) == mode

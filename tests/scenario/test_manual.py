@@ -32,6 +32,7 @@ TABLES = {
     "`clients.N.queue`": schema.ClientQueueSpec,
     "`clients.N.battery`": schema.BatterySpec,
     "`clients.N.weights`": schema.WeightsSpec,
+    "`utility`": schema.UtilitySpec,
     "`claims`": schema.ClaimSpec,
 }
 
