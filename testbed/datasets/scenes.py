@@ -32,8 +32,8 @@ SIDE = 256
 FPS = 30
 SEED = 2021
 
-# Sides in pixels and how often. By area of the box, cut off at the border, this gives COCO's
-# proportions of small, medium and large: 41, 34 and 24 % (Lin et al., ECCV 2014, section 5).
+# Sides in pixels and how often. By area of the box, cut off at the border, 39 % of the objects
+# of the training split are small, 47 % medium and 14 % large; of COCO's 41, 34 and 24 %.
 _SIZES, _SHARES = ((16, 32), (32, 96), (96, 150)), (0.28, 0.42, 0.30)
 _FULL_VIEW = 0.3  # an object of which less is seen is neither a miss nor a find
 _PAUSE = 0.989  # chance that a regime lasts another frame: 3 s on average

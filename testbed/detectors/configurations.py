@@ -189,8 +189,7 @@ def _scenes() -> list[SplitConfig]:
     )  # fmt: skip
     cp = replace(bw, name="scenes-d0-cp", kind="cp", widths=(0.25, 0.375, 0.5, 0.75, 1.0))
     fixed = [
-        replace(bw, name=f"scenes-d0-c{c}", kind="fixed", channels=c, widths=(1.0,))
-        for c in (2, 8)
+        replace(bw, name=f"scenes-d0-c{c}", kind="fixed", channels=c, widths=(1.0,)) for c in (2, 8)
     ]
     return [teacher, bw, cp, *fixed]
 
