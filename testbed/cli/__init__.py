@@ -21,6 +21,7 @@ from testbed.cli import (
     profile,
     report,
     run,
+    serve,
     sweep,
     trace,
     train,
@@ -42,6 +43,7 @@ app = typer.Typer(
 
 for module in (
     run,
+    serve,
     sweep,
     energy,
     check,

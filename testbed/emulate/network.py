@@ -255,7 +255,7 @@ class Network:
         ours, theirs = pair()
         with theirs.socket:
             argv = [sys.executable, "-P", "-m", "testbed.emulate.relay"]
-            self.spawn(RELAY, argv, {3: theirs.fileno()}, _environment(), 0)
+            self.spawn(RELAY, argv, {3: theirs.fileno()}, environment(), 0)
         self._relay = ours
         self._tell_relay(plan)
         self.realtime = self._relay_answer("ready", _READY_S)["realtime"]
@@ -365,7 +365,7 @@ def network(
             [sys.executable, "-P", "-m", "testbed.emulate.launch", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
-            env=_environment(),
+            env=environment(),
             start_new_session=True,
         )
     made: Network | None = None
@@ -409,7 +409,7 @@ def network(
         launcher.wait()
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return an environment in which this very package is found."""
     home = str(Path(testbed.__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH", "")]))
