@@ -59,7 +59,7 @@ def _outline(shape: str, rng: np.random.Generator) -> Floats:
         centre, axes = (int(half), int(half)), (int(reach * 0.8), int(reach * 0.8))
         start = float(rng.uniform(0, 360))
         cv2.ellipse(canvas, centre, axes, 0, start, start + 200, 255, int(reach * 0.3), cv2.LINE_AA)
-        return canvas.astype(np.float32) / 255
+        return np.float32(1 / 255) * canvas.astype(np.float32)
     corners = _polygon("disc" if shape == "blob" else shape)
     if shape == "blob":
         waves = sum(
@@ -69,7 +69,7 @@ def _outline(shape: str, rng: np.random.Generator) -> Floats:
         corners = corners * (0.7 + np.asarray(waves))[:, None]
     points = np.round((corners * reach + half) * 16).astype(np.int32)
     cv2.fillPoly(canvas, [points], 255, cv2.LINE_AA, shift=4)
-    return canvas.astype(np.float32) / 255
+    return np.float32(1 / 255) * canvas.astype(np.float32)
 
 
 def _texture(kind: str | None, rng: np.random.Generator) -> Floats:
@@ -82,9 +82,9 @@ def _texture(kind: str | None, rng: np.random.Generator) -> Floats:
     turn = 2 * np.pi * _CELLS
     u = np.sin(turn * (x * np.cos(angle) + y * np.sin(angle)) + phase_x)
     if kind == "stripe":
-        return np.tanh(4 * u).astype(np.float32)
+        return np.asarray(np.tanh(4 * u), np.float32)
     v = np.sin(turn * (-x * np.sin(angle) + y * np.cos(angle)) + phase_y)
-    return np.tanh(6 * u * v).astype(np.float32)
+    return np.asarray(np.tanh(6 * u * v), np.float32)
 
 
 def sprite(
@@ -135,7 +135,7 @@ def background(side: int, rng: np.random.Generator) -> Floats:
     colour, deviation = rng.uniform(70, 185, 3), rng.uniform(14, 34)
     mix = rng.uniform(-0.6, 0.6, 3)
     picture = colour + deviation * (layers[0][..., None] + mix * layers[1][..., None])
-    return np.clip(picture, 0, 255).astype(np.float32)
+    return np.asarray(np.clip(picture, 0, 255), np.float32)
 
 
 def paste(canvas: Floats, thing: Sprite, x: float, y: float, angle: float, blur: int) -> Cover:

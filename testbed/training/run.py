@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import distributed as dist
@@ -85,9 +86,9 @@ class _Run:
         self.validation = _open(config.validation, config.limit) if config.validation else None
         self.detector, self.objective = _network(config)
         # Channels last is how depthwise convolutions are fast.
-        self.detector.to(device, memory_format=torch.channels_last)
+        self.detector.to(device).to(memory_format=torch.channels_last)
         if isinstance(self.objective, Distillation):
-            self.objective.teacher.to(device, memory_format=torch.channels_last)
+            self.objective.teacher.to(device).to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.Adam(self.objective.trained, lr=self.rate)
         scaler = None
         if config.precision == "fp16":
@@ -101,7 +102,7 @@ class _Run:
         if config.average is not None:
             self.average = AveragedModel(
                 self.detector,
-                multi_avg_fn=get_ema_multi_avg_fn(config.average),
+                multi_avg_fn=get_ema_multi_avg_fn(config.average),  # type: ignore[no-untyped-call]
                 use_buffers=True,
             )
             self.parts["average"] = self.average
@@ -157,8 +158,7 @@ class _Run:
         """What is evaluated and saved: the running mean, if there is one."""
         if self.average is None:
             return self.detector
-        module: SplitDetector = self.average.module
-        return module
+        return cast("SplitDetector", self.average.module)
 
     def _epoch(self, progress: Progress) -> Iterator[tuple[dict[str, float], float]]:
         """Do what is left of an epoch; yield the losses and the rate of each step."""
