@@ -13,6 +13,7 @@ import typer
 from testbed.cli import (
     check,
     compare,
+    data,
     energy,
     estimate,
     evaluate,
@@ -56,6 +57,7 @@ for module in (
     profile,
     train,
     evaluate,
+    data,
     validate,
 ):
     module.register(app)

@@ -357,7 +357,7 @@ def network(
         EnvironmentLacks: The kernel refuses, or somebody killed a process of the network.
         TestbedError: The links cannot be opened.
     """
-    chosen = backends.choose(backend)
+    chosen = backends.choose(backend, user_namespace=user_namespace)
     settings = settings or TcpSettings.of(spec)
     ours, theirs = pair()
     with theirs.socket:

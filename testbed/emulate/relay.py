@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,8 @@ class Relay:
         self._server = len(ends) - 1
         self._number_of = {socket.inet_aton(text): n for n, text in enumerate(addresses)}
         self._crossings = crossings
+        for direction, way in enumerate(crossings):
+            way.on_loss = partial(self._gone, direction, LOST)
         self._log = log
         self._captures = captures
         self._header = header
@@ -130,10 +133,14 @@ class Relay:
                 self._captures[number].add(now_ns, packet)
             direction, way = (DOWNLINK, down) if from_server else (UPLINK, up)
             gone = way.arrive(now_ns, client, packet)
-            if gone is not None and self._log is not None:
-                at_ns = now_ns - self._start_ns
-                fate = _FATES[gone]
-                self._log.add(direction, fate, client, len(packet), at_ns, at_ns, at_ns)
+            if gone is not None:
+                self._gone(direction, _FATES[gone], client, len(packet), now_ns)
+
+    def _gone(self, direction: int, fate: int, client: int, size_bytes: int, at_ns: int) -> None:
+        """Log a packet that does not get to the other end."""
+        if self._log is not None:
+            at_ns -= self._start_ns
+            self._log.add(direction, fate, client, size_bytes, at_ns, at_ns, at_ns)
 
     def _release(self, direction: int, way: Crossing) -> None:
         now_ns = time.monotonic_ns()
