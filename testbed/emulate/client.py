@@ -47,8 +47,8 @@ class StandIn:
     kind = Kind.STAND_IN
 
     def payload(self, frame: FrameRecord, rung: Rung) -> bytes:
-        """Return as many bytes as the rung's payload has."""
-        return bytes(rung.payload_bytes)
+        """Return as many bytes as the table or the recording says."""
+        return bytes(frame.payload_bytes)
 
 
 class EmulatedClient(Client):
