@@ -246,6 +246,7 @@ class Server:
             self._bound_partial(now_ns)
 
     def _bound_partial(self, now_ns: int) -> None:
+        """Close who holds an unfinished message for longest, should all of them be too much."""
         unfinished = [p for p in self._peers.values() if p.partial_ns is not None]
         if sum(p.partial_bytes for p in unfinished) > self._limits.partial_bytes:
             oldest = min(unfinished, key=lambda p: p.partial_ns or 0)
