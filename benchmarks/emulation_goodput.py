@@ -24,9 +24,10 @@ def row(backend: str, what: str, sent: Flow, error: float) -> str:
     report = sent.report
     late = (report.late_p50_ns, report.late_p99_ns, report.late_p999_ns)
     lateness = " / ".join(f"{ns / NS_PER_MS:.2f}" for ns in late)
+    cpu = f"{100 * report.cpu_share:.0f} %"
     valid = "yes" if report.valid else "no"
     return (
-        f"| {backend} | {what} | {100 * error:+.3f} % | {lateness} | {100 * report.cpu_share:.0f} % "
+        f"| {backend} | {what} | {100 * error:+.3f} % | {lateness} | {cpu} "
         f"| {report.load_average:.1f} | {'yes' if report.realtime else 'no'} | {valid} |"
     )
 
