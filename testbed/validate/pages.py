@@ -32,6 +32,8 @@ SUMMARY_HEADS = (
     "scenario",
     "frames",
     "one by one",
+    "uplink median, %",
+    "p95, %",
     "transfer median, %",
     "p95, %",
     "total p50, %",
@@ -48,9 +50,10 @@ def summary_rows(results: Sequence[Result]) -> Iterator[list[str]]:
     """Yield a row of `SUMMARY_HEADS` for each policy of each validation."""
     for result in results:
         for policy in result["policies"]:
-            transfer = policy["stages_ms"]["transfer"]
             total = policy["stages_ms"]["total"]
-            per_frame = transfer["per_frame"] or {}
+            uplink, transfer = (
+                policy["stages_ms"][name]["per_frame"] or {} for name in ("uplink", "transfer")
+            )
             name = result["scenario"]
             if len(result["policies"]) > 1:
                 name += f", {policy['policy']}"
@@ -58,8 +61,10 @@ def summary_rows(results: Sequence[Result]) -> Iterator[list[str]]:
                 name,
                 str(policy["frames"]["emulated"]),
                 str(policy["frames"]["compared_one_by_one"]),
-                number(per_frame.get("median_percent")),
-                number(per_frame.get("p95_percent")),
+                number(uplink.get("median_percent")),
+                number(uplink.get("p95_percent")),
+                number(transfer.get("median_percent")),
+                number(transfer.get("p95_percent")),
                 number(total["error_percent"]["p50"]),
                 number(total["error_percent"]["p95"]),
                 number(policy["energy_j"]["total"]["error_percent"]),
