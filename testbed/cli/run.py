@@ -69,6 +69,13 @@ def run(
     packets: Annotated[
         Path | None, typer.Option(help="With --emulate: folder for a log of every packet.")
     ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="With --emulate: really encode and decode, with this network."),
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option(help="With --weights: what somebody else's file holds.")
+    ] = None,
     junit: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Write the claims as JUnit XML.")
     ] = None,
@@ -92,9 +99,13 @@ def run(
     if emulate:
         from testbed.cli.emulation import options
 
-        emulation = options(backend, server, packets)
-    elif backend != "auto" or server or packets:
-        raise typer.BadParameter("--backend, --server and --packets go with --emulate")
+        emulation = options(
+            backend, server=server, packets=packets, weights=weights, network=network
+        )
+    elif backend != "auto" or server or packets or weights or network:
+        raise typer.BadParameter(
+            "--backend, --server, --packets, --weights and --network go with --emulate"
+        )
     loaded = load(scenario, overrides or [])
     if strict:
         refuse_assumed(loaded)

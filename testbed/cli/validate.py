@@ -42,6 +42,12 @@ def validate(
     tries: Annotated[
         int, typer.Option(min=1, help="How often a run is repeated whose relay was late.")
     ] = 3,
+    weights: Annotated[
+        Path | None, typer.Option(help="Really encode and decode, with this network.")
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option(help="With --weights: what somebody else's file holds.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder in which the results are put.")] = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -50,8 +56,8 @@ def validate(
     Every policy and seed takes as long as it says, in real time. Exit code 1 if the simulator is
     beyond its bounds, 3 if this machine cannot emulate.
     """
+    from testbed.cli.emulation import options
     from testbed.cli.terminal import progress_bar
-    from testbed.emulate.engine import Options
     from testbed.scenario import load
     from testbed.validate.engines import validate as validate_scenario
     from testbed.validate.select import only
@@ -62,8 +68,9 @@ def validate(
     loaded = load(scenario, changes)
     if policy is not None:
         loaded = only(loaded, policy)
+    emulation = options(backend, weights=weights, network=network, tries=tries)
     with progress_bar(f"emulating {loaded.spec.name}") as progress:
-        done = validate_scenario(loaded, out, Options(backend=backend, tries=tries), progress)
+        done = validate_scenario(loaded, out, emulation, progress)
     if as_json:
         result = {"folder": str(done.folder), **done.result}
         typer.echo(json.dumps(result, ensure_ascii=False, indent=1))

@@ -9,11 +9,12 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from testbed.clients.gather import client_names
+from testbed.emulate.decoding_live import START_S, Network
 from testbed.emulate.stage import READY_S, Stage, before_server, in_network
 from testbed.model import NS_PER_MS, NS_PER_S
 from testbed.records import RadioCounts, RunRows
@@ -36,12 +37,15 @@ class Options:
             of the scenario is emulated then. None for one of our own.
         tries: How often a run is repeated whose relay was too late to be believed.
         log: Folder for packet logs; None for none.
+        network: What really encodes and decodes, instead of payloads of the published size and
+            waits of the time that the profiles say; None for the latter.
     """
 
     backend: str = "auto"
     server: tuple[str, int] | None = None
     tries: int = 3
     log: Path | None = None
+    network: Network | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,7 @@ def _attempt(
             "seed": seed,
             "run": secrets.token_hex(16),
             "rows": str(folder),
+            "network": None if options.network is None else asdict(options.network),
         }
         plan["server"] = stage.serve(plan)
         devices = {name: stage.device(name) for name in names}
@@ -120,7 +125,7 @@ def _attempt(
             detector = scenario.clients[groups[name]].detector.name
             child.tell(**plan, client=name, detector=detector)
         for child in devices.values():
-            child.hear("ready", READY_S)
+            child.hear("ready", READY_S + (START_S if options.network else 0))
         zero_ns = stage.start(time.monotonic_ns() + LEAD_NS)
         for child in devices.values():
             child.tell(op="start", zero_ns=zero_ns)

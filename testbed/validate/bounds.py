@@ -58,8 +58,8 @@ DISTRIBUTIONS = tuple(
     for stage in ("uplink", "total")
     for quantile in ("p50", "p90", "p95")
 )
-"""For everything else: losses, shared cells, a connection per frame, frames that take no time. What a packet meets depends on
-microseconds there, so frames cannot be compared one by one."""
+"""For everything else: losses, shared cells, a connection per frame, frames that take no time. What
+a packet meets there depends on microseconds, so frames cannot be compared one by one."""
 
 
 LONG_ENOUGH_NS = 50 * NS_PER_MS
@@ -71,11 +71,19 @@ SHAPED = tuple(Bound("total", quantile, False, 15.0) for quantile in ("p50", "p9
 pause, so they are a cross-check from outside and not the link of the scenario."""
 
 
-def bounds_of(scenario: Scenario, backend: str = "auto") -> tuple[str, tuple[Bound, ...]]:
-    """Return what kind of bounds a scenario is held to over a backend, and the bounds."""
+def bounds_of(
+    scenario: Scenario, backend: str = "auto", *, live: bool = False
+) -> tuple[str, tuple[Bound, ...]]:
+    """Return what kind of bounds a scenario is held to, and the bounds.
+
+    Args:
+        scenario: What is run.
+        backend: What shapes the packets.
+        live: Whether a network really encodes, whose times no random stream knows beforehand.
+    """
     if backend == "tc":
         return SHAPER, SHAPED
-    if _is_exact(scenario):
+    if not live and _is_exact(scenario):
         return PER_FRAME, EXACT
     return QUANTILES, DISTRIBUTIONS
 

@@ -13,12 +13,18 @@ from testbed.emulate.engine import Options
 from testbed.run import write
 from testbed.scenario import Scenario
 from testbed.validate.bounds import bounds_of
+from testbed.validate.calibrate import calibrated
 from testbed.validate.pages import html, markdown
 from testbed.validate.verdict import as_json, verdicts
 
 WAITED = (
     "of the scenario's profiles; both engines let the same times pass, so that what differs is the "
     "network and the machine"
+)
+
+LIVE = (
+    "a real network encodes and decodes; the simulator has its times and payloads from a "
+    "measurement on this machine, with the same priority, right before"
 )
 
 
@@ -59,12 +65,16 @@ def validate(
     """
     folder = out / f"{scenario.spec.name}-{scenario.digest}-validation"
     options = options or Options()
-    kind, bounds = bounds_of(scenario, options.backend)
+    kind, bounds = bounds_of(scenario, options.backend, live=options.network is not None)
+    note = WAITED
+    simulable = scenario
+    if options.network is not None:
+        simulable, note = calibrated(scenario, options.network), LIVE
     write(scenario, folder / "emulated", emulation=options, progress=progress)
-    write(scenario, folder / "simulated")
+    write(simulable, folder / "simulated")
     simulated, emulated = (records.read(folder / engine) for engine in ("simulated", "emulated"))
     found = verdicts(simulated, emulated, bounds)
-    result = as_json(emulated, kind, found, WAITED)
+    result = as_json(emulated, kind, found, note)
     for name, text in (
         ("validation.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n"),
         ("validation.md", markdown([result])),
