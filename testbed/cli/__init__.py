@@ -22,6 +22,7 @@ from testbed.cli import (
     sweep,
     trace,
     train,
+    train_policy,
     transfer,
 )
 from testbed.errors import EnvironmentLacks, TestbedError
@@ -48,6 +49,7 @@ for module in (
     estimate,
     profile,
     train,
+    train_policy,
     evaluate,
 ):
     module.register(app)
