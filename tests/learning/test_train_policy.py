@@ -7,7 +7,6 @@ import sys
 
 import numpy as np
 import pytest
-from ruamel.yaml import YAML
 
 pytest.importorskip("stable_baselines3")
 
@@ -20,7 +19,6 @@ from testbed.learning.config import load
 from testbed.learning.run import judge, train
 from testbed.learning.sets import sets_of
 from testbed.metrics.utility import Utility
-from testbed.policies.learned import Learned
 from testbed.policies.network import read
 from testbed.simulate import simulate
 
@@ -56,8 +54,9 @@ def recipe(tmp_path, world_data):
 
     def make(algorithm="ppo", text=RECIPE, old="", new=""):
         path = folder / "recipe.yaml"
+        text = text.format(algorithm=algorithm)
         assert old in text
-        path.write_text(text.format(algorithm=algorithm).replace(old, new), encoding="utf-8")
+        path.write_text(text.replace(old, new), encoding="utf-8")
         return load(path)
 
     return make
@@ -84,25 +83,31 @@ def test_the_policy_chooses_what_the_learner_would_choose(recipe, tmp_path, algo
     env = SplitDetection(scenarios)
     learned = scenario.load(
         tmp_path / "given" / "world.yaml",
-        [f"policies.learned={{kind: learned, model: {path}}}", "network.uplink.start_s=random"]
-        + [f"network.uplink.trace={scenarios[1].spec.network.uplink.trace}"],
+        [
+            f"policies.learned={{kind: learned, model: {path}}}",
+            "network.uplink.start_s=random",
+            f"network.uplink.trace={scenarios[1].spec.network.uplink.trace}",
+        ],
     )
 
-    chosen, compared = [], 0
+    compared = 0
     for seed in range(3):
-        seen, info = env.reset(options={"seed": seed, "scenario": 1})
+        seen, _ = env.reset(options={"seed": seed, "scenario": 1})
         ended = False
         while not ended:
             place = agent.predict(seen)
             assert network.best(seen) == place
             compared += 1
-            chosen.append((seed, info["frame"], place))
-            seen, _, terminated, truncated, info = env.step(np.int64(place))
+            seen, _, terminated, truncated, _ = env.step(np.int64(place))
             ended = terminated or truncated
         rows = simulate(learned, "learned", seed)
         assert rows.frames.drop_columns("policy").equals(env.rows().frames.drop_columns("policy"))
     assert compared > 50
-    assert len({place for _, _, place in chosen}) > 1
+    rng = np.random.default_rng(0)
+    anything = rng.uniform(-1, 1, (300, env.observation_space.shape[0])).astype(np.float32)
+    places = [agent.predict(x) for x in anything]
+    assert [network.best(x) for x in anything] == places
+    assert len(set(places)) > 1
 
 
 @pytest.mark.parametrize("algorithm", ["ppo", "dqn"])
@@ -145,14 +150,12 @@ def test_the_result_is_what_the_simulator_gives(recipe, tmp_path):
         assert found["plan"] >= best >= found[result["tuned_point"]]
         assert found["bound"] >= max(found["plan"], found["learned"])
     narrow = result["points"]["α=0.167 8 bit"]
-    assert result["policies"]["narrow"] == pytest.approx(
-        narrow, abs=1e-12
-    )  # two ways to one figure
+    assert result["policies"]["narrow"] == pytest.approx(narrow, abs=1e-12)  # in two ways
     assert [row["traces"] for row in result["contrasts"]] == [2, 2, 2]
 
 
 def test_learning_finds_what_pays(world):
-    """Nothing gets through a link of 0.1 Mbit/s in time, so that skipping is all there is to learn."""
+    """Nothing gets through 0.1 Mbit/s in time, so that skipping is all there is to learn."""
     from testbed.learning.config import PolicyConfig
 
     config = PolicyConfig.model_validate(
@@ -166,12 +169,8 @@ def test_learning_finds_what_pays(world):
             "ppo": {"steps": 64, "batch": 64, "learning_rate": 0.01},
         }
     )
-    hopeless = world(
-        "network.uplink.mbps",
-        0.1,
-        "clients.0.ladder",
-        {"widths": [0.167], "modes": ["split", "skip"]},
-    )
+    ladder = {"widths": [0.167], "modes": ["split", "skip"]}
+    hopeless = world("network.uplink.mbps", 0.1, "clients.0.ladder", ladder)
     agent = Agent(config, [hopeless], 1)
     agent.learn(4096)
 
@@ -182,7 +181,12 @@ def test_learning_finds_what_pays(world):
 
 
 WRONG = {
-    "a key": ("environments:", "enviroments:", 8, "enviroments: no such key; did you mean"),
+    "a key": (
+        "environments:",
+        "enviroments:",
+        9,
+        "enviroments: no such key. Did you mean 'environments'?",
+    ),
     "a limit": ("batch: 32", "batch: 0", 12, "ppo.batch: must be"),
     "a technology": ("lte-static-up", "lte-sttaic-up", 17, "no technology 'lte-sttaic-up'"),
     "a trace": (
@@ -192,12 +196,11 @@ WRONG = {
         "traces.validation.0: no trace 'lte/drive-b.up'",
     ),
     "twice": ("seeds: [3]", "seeds: [2]", 16, "lte-driving-up, seed 2, is in traces.train already"),
-    "a single test": ("seeds: [1, 2], duration_s: 20}]\n\n", "", 0, ""),
     "a scenario": ("world.yaml", "wrld.yaml", 4, "scenario: no scenario 'wrld.yaml'"),
 }
 
 
-@pytest.mark.parametrize("name", [name for name in WRONG if name != "a single test"])
+@pytest.mark.parametrize("name", list(WRONG))
 def test_a_mistake_is_said_with_its_line(recipe, name):
     old, new, line, said = WRONG[name]
 
@@ -276,31 +279,3 @@ def test_the_command_says_where_the_mistake_is(recipe, tmp_path, monkeypatch, ca
     assert printed == ""
     assert "stepz: no such key" in errors
     assert not (tmp_path / "out").exists()
-
-
-def test_every_network_that_ships_has_its_recipe_and_fits_its_scenario():
-    from testbed import catalog
-
-    shipped = list(catalog.entries("policies"))
-    assert shipped
-    for name, path in shipped:
-        assert path.stat().st_size < 200_000
-        config = load(path.with_suffix(".yaml")).config
-        log = path.with_suffix(".csv").read_text(encoding="utf-8").splitlines()
-        network = read(path)
-        assert network.about["recipe"] == config.digest()
-        assert int(network.about["seed"]) in config.seeds
-        assert any(
-            float(row.split(",")[1]) == float(network.about["validation"]) for row in log[1:]
-        )
-        Learned(model=name).check(scenario.load(config.scenario).clients[0].ladder)
-
-
-def test_recipes_that_ship_are_plain_yaml():
-    from testbed import catalog
-
-    for _, path in catalog.entries("policies"):
-        recipe = YAML(typ="safe").load(path.with_suffix(".yaml").read_text(encoding="utf-8"))
-        result = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        assert len(recipe["seeds"]) == len(result["learned_by_seed"]) >= 5
-        assert result["traces"] >= 30
