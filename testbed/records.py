@@ -174,6 +174,7 @@ def _frame_table(
         return pc.if_else(pc.greater(values, end_ns), pa.scalar(None, pa.int64()), values)
 
     points = [record.point for record in records]
+    codecs = [None if p is None else p.codec for p in points]
     count = len(records)
     columns = {
         "policy": _same(policy, count),
@@ -195,6 +196,8 @@ def _frame_table(
         "stale_ns": column("stale_ns", pa.int64()),
         "battery_j": column("battery_j", pa.float64()),
         "temperature_c": column("temperature_c", pa.float64()),
+        "codec": _coded(codecs, sorted({codec for codec in codecs if codec is not None})),
+        "dataset_frame": column("dataset_frame", pa.int32()),
     }
     return pa.table(columns)
 
@@ -237,7 +240,7 @@ def _coded(values: Iterable[str | None], known: list[str]) -> pa.Array:
 
     code = {value: i for i, value in enumerate(known)}
     codes = pa.array([None if value is None else code[value] for value in values], pa.int32())
-    return pa.DictionaryArray.from_arrays(codes, pa.array(known))
+    return pa.DictionaryArray.from_arrays(codes, pa.array(known, pa.string()))
 
 
 def write_text(path: Path, text: str) -> None:

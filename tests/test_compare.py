@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 
 import pytest
 from sample_run import sample_run
 
 from testbed import compare
-from testbed.compare import best_fixed, between_runs, check_claims, paired, verdicts
+from testbed.compare import (
+    best_fixed,
+    between_runs,
+    check_claims,
+    forecasters_of,
+    kinds_of,
+    paired,
+    verdicts,
+)
 from testbed.errors import TestbedError, UnknownName
 from testbed.metrics import METRICS
 
@@ -253,3 +262,26 @@ def test_the_summary_of_a_run_is_json_with_metrics_comparison_and_claims():
     assert set(got["comparison"]["differences"]) == {"wide", "adaptive"}
     assert [claim["better"] for claim in got["claims"]] == ["adaptive"]
     assert got["policies"]["narrow"]["streaming_map"]["value"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"kind": "frame-filter", "every": 2, "policy": {"kind": "fixed"}}, "fixed"),
+        ({"kind": "frame-filter", "outstanding": 1, "policy": {"kind": "fixed"}}, "frame-filter"),
+        ({"kind": "forecast", "policy": {"kind": "fixed"}}, "fixed"),
+        ({"kind": "forecast", "policy": {"kind": "mpc"}}, "mpc"),
+        ({"kind": "late-drop", "policy": {"kind": "fixed"}}, "late-drop"),
+    ],
+)
+def test_a_wrapper_that_adapts_to_nothing_is_of_the_kind_of_what_is_in_it(options, kind):
+    run = SimpleNamespace(scenario={"policies": {"it": options}})
+
+    assert kinds_of(run) == {"it": kind}
+    assert forecasters_of(run) == ({"it"} if options["kind"] == "forecast" else set())
+
+
+def test_a_plan_is_no_adaptive_policy():
+    got = maps(narrow=[0.3, 0.2], adaptive=[0.4, 0.3], plan=[0.9, 0.9])
+
+    assert [v.partition(":")[0] for v in verdicts(got, KINDS | {"plan": "planned"})][-1] == "plan"

@@ -12,6 +12,7 @@ import typer
 
 from testbed.cli import (
     check,
+    compare,
     energy,
     estimate,
     evaluate,
@@ -26,6 +27,8 @@ from testbed.cli import (
     transfer,
 )
 from testbed.errors import EnvironmentLacks, TestbedError
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="testbed",
@@ -43,6 +46,7 @@ for module in (
     energy,
     check,
     report,
+    compare,
     look,
     trace,
     transfer,
@@ -72,6 +76,8 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()  # while somebody can still be told that it does not work
+        if code == INTERRUPTED:  # Typer takes Ctrl-C for itself, and says nothing
+            print("interrupted", file=sys.stderr)  # noqa: T201
     except TestbedError as error:
         print(error, file=sys.stderr)  # noqa: T201
         code = error.exit_code
@@ -83,7 +89,7 @@ def main() -> None:
         code = error.exit_code
     except (typer.Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)  # noqa: T201
-        code = 130
+        code = INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
         _discard_output()
         code = 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from testbed import catalog
 from testbed.catalog import Shelf
+from testbed.cli import detectors
 from testbed.cli.page import Page, Table
 from testbed.errors import TestbedError, UnknownName
 
@@ -252,29 +253,6 @@ def _read_text(path: Path) -> str:
         raise TestbedError(f"{path}: cannot be read: {error}") from None
 
 
-# Detectors: tables of published operating points.
-
-
-def _detector_names() -> list[str]:
-    from testbed.detectors import published
-
-    return published.names()
-
-
-def _detector_line(name: str) -> str:
-    from testbed.detectors import published
-
-    table = published.load(name)
-    return f"{table.title}; {len(table.points)} points, published"
-
-
-def _detector_page(name: str) -> Page:
-    from testbed.cli.audit import audit
-    from testbed.detectors import published
-
-    return audit(published.load(name))
-
-
 _KINDS = (
     _part("policy", "policies", "testbed.policies:policies"),
     _part("estimator", "estimators", "testbed.estimators:estimators"),
@@ -285,7 +263,7 @@ _KINDS = (
     _profile("device", "devices/devices", "load_device"),
     _profile("radio", "devices/radios", "load_radio"),
     _profile("server", "devices/servers", "load_server"),
-    Kind("detector", "detectors", _detector_names, _detector_line, _detector_page),
+    Kind("detector", "detectors", detectors.names, detectors.line, detectors.page),
     _shelved("scenario", "scenarios", _scenario_line, _scenario_page),
     _shelved("sweep", "scenarios/sweeps", _scenario_line, _scenario_page),
 )

@@ -23,6 +23,8 @@ SHOW_EXAMPLES = """
 
   testbed show detector published/efficientdet-d2-bw
 
+  testbed show detector efficientdet-d2-bw --macs
+
   testbed show device raspberry-pi-5 --json
 
   testbed show scenario quickstart > mine.yaml
@@ -70,15 +72,24 @@ def ls(
 def show(
     kind: Annotated[str, typer.Argument(help="Such as policy, device or detector; see `ls`.")],
     name: Annotated[str, typer.Argument(help="A name that `testbed ls KIND` lists, or a path.")],
+    macs: Annotated[
+        bool, typer.Option("--macs", help="Count what each part of a network costs at each width.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show one thing: the options of a part, the figures of a profile, the points of a detector.
 
     A scenario or sweep is printed as it stands, so that it can be redirected to a file and changed.
     """
+    from testbed.cli import detectors
     from testbed.cli.kinds import kind_of
+    from testbed.errors import TestbedError
 
-    kind_of(kind).page(name).print(as_json=as_json)
+    found = kind_of(kind)
+    if macs and found.name != "detector":
+        raise TestbedError(f"--macs is for detectors, and {name} is a {found.name}")
+    page = detectors.counted(name) if macs else found.page(name)
+    page.print(as_json=as_json)
 
 
 def doctor(as_json: AsJson = False) -> None:

@@ -2,12 +2,13 @@
 
 `within` sets the policies of one run against its best static one and checks claims; `across` does
 it over runs that differ in their traces; `inference` has the statistics of both, `fronts` those of
-two metrics at once; `junit` writes claims as test cases.
+two metrics at once; `settings` says which runs go together; `junit` writes claims as test cases.
 """
 
 from testbed.compare.across import Contrast, across, family_of, no_difference_shown
-from testbed.compare.fronts import front, hypervolume
+from testbed.compare.fronts import Coverage, coverage, front, hypervolume, points_of
 from testbed.compare.junit import junit
+from testbed.compare.settings import conditions, weightings, world_of
 from testbed.compare.within import (
     BEST_FIXED,
     COMPARED,
@@ -21,6 +22,7 @@ from testbed.compare.within import (
     difference,
     duration_ns_of,
     figures_of,
+    forecasters_of,
     kinds_of,
     ladders_of,
     paired,
@@ -34,17 +36,21 @@ __all__ = [
     "COMPARED",
     "PRIMARY",
     "Contrast",
+    "Coverage",
     "Kinds",
     "accuracy_of",
     "across",
     "best_fixed",
     "between_runs",
     "check_claims",
+    "conditions",
+    "coverage",
     "deadline_ns_of",
     "difference",
     "duration_ns_of",
     "family_of",
     "figures_of",
+    "forecasters_of",
     "front",
     "hypervolume",
     "junit",
@@ -52,7 +58,10 @@ __all__ = [
     "ladders_of",
     "no_difference_shown",
     "paired",
+    "points_of",
     "summary",
     "utility_of",
     "verdicts",
+    "weightings",
+    "world_of",
 ]

@@ -21,6 +21,7 @@ from testbed.metrics import (
     interval,
     per_seed,
     summarise_figures,
+    way,
 )
 from testbed.metrics.utility import Utility, mean_per_seed
 from testbed.model import NS_PER_MS, NS_PER_S, Mode, OperatingPoint, Rung
@@ -49,7 +50,7 @@ BEST_FIXED = "best-fixed"
 Kinds = Mapping[str, str]
 """policy -> its kind."""
 
-_NOT_ADAPTIVE = ("fixed", "random")
+_NOT_ADAPTIVE = ("fixed", "random", "planned")
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -129,14 +130,37 @@ def duration_ns_of(run: Run) -> int:
 def accuracy_of(run: Run) -> Accuracy:
     """Return the mAP of each client's operating points, from the ladders in the provenance."""
     return {
-        client: {(rung["width"], rung["bits"], rung["mode"]): rung["accuracy"] for rung in ladder}
+        client: {
+            (rung["width"], rung["bits"], way(rung["mode"], rung.get("codec"))): rung["accuracy"]
+            for rung in ladder
+        }
         for client, ladder in run.provenance.get("ladders", {}).items()
     }
 
 
 def kinds_of(run: Run) -> Kinds:
-    """Return the kind of each policy of a run."""
-    return {name: options["kind"] for name, options in run.scenario["policies"].items()}
+    """Return the kind of each policy of a run.
+
+    A wrapper that only keeps every so manieth frame, or only moves boxes, is of the kind of the
+    policy in it: over a `fixed` one it adapts no more than that does.
+    """
+    return {name: _kind(options) for name, options in run.scenario["policies"].items()}
+
+
+def _kind(options: Mapping[str, Any]) -> str:
+    kind = str(options["kind"])
+    plain = kind == "forecast" or (kind == "frame-filter" and not options.get("outstanding"))
+    return _kind(options["policy"]) if plain and "policy" in options else kind
+
+
+def forecasters_of(run: Run) -> frozenset[str]:
+    """Return the policies of a run under which the client moves the boxes that it shows."""
+
+    def forecasts(options: Mapping[str, Any]) -> bool:
+        inner = options.get("policy")
+        return options["kind"] == "forecast" or (inner is not None and forecasts(inner))
+
+    return frozenset(n for n, options in run.scenario["policies"].items() if forecasts(options))
 
 
 def best_fixed(figures: Figures, kinds: Kinds, metric: str = PRIMARY) -> str | None:
@@ -262,7 +286,10 @@ def _check(claim: Mapping[str, Any], figures: Figures, kinds: Kinds) -> dict[str
     holds = low is not None and high is not None and min(sign * low, sign * high) > by
     wanted = f"{ours} better than {theirs} in {METRICS[metric].label}"
     wanted += f" by more than {METRICS[metric].show(by)}" if by else ""
-    text = f"{'holds' if holds else 'fails'}: {wanted}: {difference(found, metric, confidence)}"
+    shown = difference(found, metric, confidence)
+    if not holds and low is not None and high is not None and low <= 0 <= high:
+        shown = f"no difference shown ({shown})"
+    text = f"{'holds' if holds else 'fails'}: {wanted}: {shown}"
     return out | {"holds": holds, **found, "message": text}
 
 

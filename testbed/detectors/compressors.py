@@ -77,7 +77,7 @@ class ChannelDrop(nn.Module):
 
     Args:
         features: Channels that come in.
-        channels: Channels to keep; the leading ones, until `calibrate` chooses others.
+        channels: Channels to keep; the leading ones, until `keep_largest` chooses others.
     """
 
     kept: Tensor  # (channels,)
@@ -88,11 +88,10 @@ class ChannelDrop(nn.Module):
             raise ValueError(f"cannot keep {channels} of {features} channels")
         self.register_buffer("kept", torch.arange(channels))
 
-    @torch.no_grad()
-    def calibrate(self, x: Tensor) -> None:
-        """Keep the channels of the largest mean magnitude in a batch of features."""
-        magnitude = x.abs().mean((0, 2, 3))
-        self.kept.copy_(magnitude.topk(len(self.kept)).indices.sort().values)
+    def keep_largest(self, magnitudes: Tensor) -> None:
+        """Keep the channels of the largest magnitudes (C,), the first of equal ones."""
+        order = torch.sort(magnitudes, descending=True, stable=True).indices
+        self.kept.copy_(order[: len(self.kept)].sort().values)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, kept, H, W) of (N, C, H, W)."""
@@ -104,16 +103,25 @@ def drop_pair(features: int, channels: int) -> tuple[nn.Module, nn.Module]:
     return ChannelDrop(features, channels), MBConv(channels, features)
 
 
-def stack_pair(channels: int) -> tuple[nn.Module, nn.Module]:
+def stack_pair(
+    channels: int, features_in: int = 64, features_out: int = 256, *, activated: bool = True
+) -> tuple[nn.Module, nn.Module]:
     """Return the 2x2 convolutions that replace the first stage of a ResNet-50.
 
     After Matsubara and Levorato (GHND, ICPR 2020). Each convolution of the compressor adds a pixel
     to either side and each of the decompressor takes one away. What crosses the link is the output
     of a convolution; its normalisation and activation come on the server's side.
+
+    Args:
+        channels: C.
+        features_in: Channels that the compressor gets.
+        features_out: Channels that the decompressor gives.
+        activated: Whether its output ends in an activation, as a stage of a ResNet does and one of
+            an EfficientNet does not.
     """
     conv = partial(nn.Conv2d, kernel_size=2, bias=False)
     compressor = nn.Sequential(
-        conv(64, 64, padding=1),
+        conv(features_in, 64, padding=1),
         nn.BatchNorm2d(64),
         conv(64, 256, padding=1),
         nn.BatchNorm2d(256),
@@ -132,11 +140,20 @@ def stack_pair(channels: int) -> tuple[nn.Module, nn.Module]:
         nn.ReLU(),
         conv(128, 256),
         nn.BatchNorm2d(256),
-        conv(256, 256),
-        nn.BatchNorm2d(256),
-        nn.ReLU(),
+        conv(256, features_out),
+        nn.BatchNorm2d(features_out),
     )
+    if activated:
+        decompressor.append(nn.ReLU())
     for layer in (*compressor, *decompressor):
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     return compressor, decompressor
+
+
+def pair_of(compressor: str, features: int, channels: int) -> tuple[nn.Module, nn.Module]:
+    """Return both ends of an EfficientDet's bottleneck, by the name of its compressor."""
+    if compressor == "stack":
+        return stack_pair(channels, features, features, activated=False)
+    pairs = {"mbconv": mbconv_pair, "sru-cru": sru_cru_pair}
+    return pairs.get(compressor, drop_pair)(features, channels)

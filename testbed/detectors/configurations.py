@@ -41,8 +41,7 @@ class SplitConfig:
             of the picture of an R-CNN.
         channels: C, the channels of the bottleneck at width 1; 0 for a teacher.
         widths: The widths it can run at.
-        compressor: What stands at both ends of the bottleneck; `stack` for the R-CNNs, the rest
-            for EfficientDet.
+        compressor: What stands at both ends of the bottleneck; an R-CNN has `stack` only.
         classes: Classes of objects, background not counted.
         coefficient: Of EfficientDet, 0 to 2.
         channel_multiplier: Of its backbone; None for that of the coefficient.
@@ -75,10 +74,12 @@ class SplitConfig:
             raise ValueError("a bottleneck needs channels, and a teacher has none")
         if self.kind in ("teacher", "fixed") and self.widths != (1.0,):
             raise ValueError(f"a network of kind {self.kind} has the width 1 only")
-        if self.kind != "teacher" and (self.compressor == "stack") == efficientdet:
+        if self.kind != "teacher" and self.compressor != "stack" and not efficientdet:
             raise ValueError(f"the compressor {self.compressor} is not one of {self.family}")
-        if self.kind in ("bw", "cp") and self.compressor not in ("mbconv", "stack"):
-            raise ValueError(f"the compressor {self.compressor} has one width only")
+        if self.kind in ("bw", "cp") and self.compressor != ("mbconv" if efficientdet else "stack"):
+            raise ValueError(
+                f"the compressor {self.compressor} of {self.family} has one width only"
+            )
         if self.kind == "cp" and self.family == "mask-rcnn":
             raise ValueError("no mask-rcnn narrows its encoder")
         if self.classes < 1:
@@ -105,11 +106,11 @@ class SplitConfig:
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Return height and width of the bottleneck for a network input of that size."""
-        if self.family == "efficientdet":
-            return math.ceil(height / 8), math.ceil(width / 8)
-        # A quarter after stem and pooling; each of the compressor's four convolutions adds one.
-        more = 0 if self.kind == "teacher" else 4
-        return math.ceil(height / 4) + more, math.ceil(width / 4) + more
+        # An eighth after stage 3, a quarter after stem and pooling; each of the four convolutions
+        # of a stack adds one.
+        less = 8 if self.family == "efficientdet" else 4
+        more = 4 if self.compressor == "stack" and self.kind != "teacher" else 0
+        return math.ceil(height / less) + more, math.ceil(width / less) + more
 
     def bottleneck(self, width: float) -> int:
         """Return n = round(C·α), halves to even, the channels that cross the link."""
@@ -141,6 +142,7 @@ def _efficientdets() -> list[SplitConfig]:
                 student("cp-c48-min50", "cp", 48, L7),
                 student("cp-c24-min50", "cp", 24, L7),
                 student("c12-sru-cru", "fixed", 12, compressor="sru-cru"),
+                student("c12-stack", "fixed", 12, compressor="stack"),
                 student("c12-drop", "fixed", 12, compressor="drop-index"),
                 student("c12-drop-magnitude", "fixed", 12, compressor="drop-magnitude"),
             ]

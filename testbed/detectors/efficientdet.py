@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torchvision.ops import batched_nms
 
 from testbed.detectors._libraries import Anchors, DropPath, decode_box_outputs, effdet
-from testbed.detectors.compressors import drop_pair, mbconv_pair, sru_cru_pair
+from testbed.detectors.compressors import pair_of
 from testbed.detectors.configurations import SplitConfig
 from testbed.detectors.detections import Detections, Fit
 from testbed.detectors.slimmable import (
@@ -160,8 +160,7 @@ def make_student(config: SplitConfig, teacher: SplitDetector) -> SplitDetector:
     widths = Widths(config.widths)
     blocks: Any = teacher.encoder.blocks
     p3 = blocks[-1][-1].conv_pwl.out_channels
-    pairs = {"mbconv": mbconv_pair, "sru-cru": sru_cru_pair}
-    compressor, decompressor = pairs.get(config.compressor, drop_pair)(p3, config.channels)
+    compressor, decompressor = pair_of(config.compressor, p3, config.channels)
     first: Any = compressor
     last: Any = decompressor
     if config.kind == "bw":

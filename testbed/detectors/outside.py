@@ -5,10 +5,12 @@
 | effdet, `tf_efficientdet_d1_40-a30f94af.pth`, `tf_efficientdet_d2_43-8107aa99.pth` | teacher | `backbone.conv_stem.weight` |
 | zylo117/Yet-Another-EfficientDet-Pytorch, `efficientdet-d1.pth`, `efficientdet-d2.pth` | teacher | `backbone_net.model._conv_stem.conv.weight` |
 | torchvision, `fasterrcnn_resnet50_fpn_coco-258fb6c6.pth`, `maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth` | teacher | `backbone.body.layer1.0.conv1.weight` |
-| yoshitomo-matsubara/hnd-ghnd-object-detectors, b3ch to b12ch | student | `backbone.body.layer1.encoder.0.weight` |
+| jsiloto/adaptive-cod, the paper's own students | student | `backbone_net.bottleneck.…`, `backbone.body.layer0.…` |
+| yoshitomo-matsubara/hnd-ghnd-object-detectors, b3ch to b12ch | student | `backbone.body.layer1.decoder.…` |
 
-The second are the weights of the paper. Their network pads what it pools with zeros where effdet's
-pads with minus infinity, which no weights can make up for; so the two differ a little at the edges.
+The second are the weights the paper started from. Their network pads what it pools with zeros where
+effdet's pads with minus infinity, which no weights can make up for; so the two differ a little at
+the edges, and so do students made of them.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -16,16 +18,24 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from testbed.detectors.configurations import SplitConfig
+from testbed.detectors.renaming import (
+    MBCONV,
+    State,
+    from_yaed,
+    today,
+    with_counters,
+    without_epsilon,
+)
 from testbed.detectors.split import SplitDetector, build
 from testbed.detectors.weights import WeightsError, fill, load, read_state
 
-State = dict[str, Tensor]
+_BOTTLENECK = "backbone_net.bottleneck."  # of an EfficientDet
+_STACK = "backbone.body.layer1.decoder."  # of an R-CNN, where a teacher has layer1.0, .1 and .2
 
 
 def convert(path: Path, config: SplitConfig) -> SplitDetector:
@@ -40,8 +50,8 @@ def convert(path: Path, config: SplitConfig) -> SplitDetector:
     """
     state = read_state(path)
     teacher = dataclasses.replace(config, kind="teacher", channels=0, widths=(1.0,))
-    if "backbone.body.layer1.encoder.0.weight" in state:
-        return _ghnd(state, config, path)
+    if any(key.startswith((_BOTTLENECK, _STACK)) for key in state):
+        return _student(state, config, path)
     if "backbone_net.model._conv_stem.conv.weight" in state:
         state = from_yaed(state)
     if "backbone.conv_stem.weight" in state:
@@ -49,7 +59,8 @@ def convert(path: Path, config: SplitConfig) -> SplitDetector:
     if "backbone.body.layer1.0.conv1.weight" in state:
         return _torchvision(state, teacher, path)
     raise WeightsError(
-        f"{path}: neither effdet's, nor Yet-Another-EfficientDet's, torchvision's or GHND's keys"
+        f"{path}: neither effdet's, nor Yet-Another-EfficientDet's, torchvision's, the paper's or "
+        "GHND's keys"
     )
 
 
@@ -71,7 +82,7 @@ def _effdet(state: State, config: SplitConfig, path: Path) -> SplitDetector:
     from testbed.detectors.efficientdet import from_library, library_model
 
     network = library_model(config)
-    fill(network, _with_counters(state, network), path)
+    fill(network, with_counters(state, network), path)
     return from_library(network, config)
 
 
@@ -81,152 +92,93 @@ def _torchvision(state: State, config: SplitConfig, path: Path) -> SplitDetector
     from testbed.detectors.rcnn import from_library, library_model
 
     network = library_model(config)
-    fill(network, _without_epsilon(_today(state), network), path)
+    fill(network, without_epsilon(today(state), network), path)
     return from_library(network, config)
 
 
-def _ghnd(state: State, config: SplitConfig, path: Path) -> SplitDetector:
-    if config.kind != "fixed" or config.compressor != "stack":
-        raise WeightsError(f"{path}: holds an R-CNN with a bottleneck; name one, b3ch to b12ch")
+def _student(state: State, config: SplitConfig, path: Path) -> SplitDetector:
+    efficientdet = any(key.startswith(_BOTTLENECK) for key in state)
+    if efficientdet != (config.family == "efficientdet"):
+        held = "an EfficientDet" if efficientdet else "an R-CNN"
+        raise WeightsError(f"{path}: holds {held}, not {config.name}, which is {config.family}")
+    if config.kind == "teacher":
+        names = "efficientdet-d2-bw" if efficientdet else f"{config.family}-bw, or b3ch to b12ch"
+        raise WeightsError(f"{path}: holds a network with a bottleneck; name one, such as {names}")
     detector = build(config)
+    state = _statistics_per_width(state)
+    renamed = _efficientdet_student(state) if efficientdet else _rcnn_student(state)
+    if config.compressor == "drop-index":
+        renamed["compressor.kept"] = torch.arange(config.channels)
+    renamed = with_counters(without_epsilon(renamed, detector), detector)
+    fill(detector, renamed, path)
+    return detector
+
+
+def _statistics_per_width(state: State) -> State:
+    """Return the state with the statistics of slimmable normalisations as one tensor, a row each.
+
+    The released code keeps a normalisation without scale and shift per width (`bn.0`, `bn.1` …)
+    within one that has both, and whose own statistics no width uses. Rows are filled up with those.
+    """
+    found: State = {}
+    rows: dict[str, dict[int, Tensor]] = {}
+    for key, value in state.items():
+        if slim := re.match(r"(.+)\.bn\.(\d+)\.(running_mean|running_var|num_batches_\w+)$", key):
+            rows.setdefault(f"{slim[1]}.{slim[3]}", {})[int(slim[2])] = value
+        else:
+            found[key] = value
+    for key, by_width in rows.items():
+        values = [by_width[row] for row in sorted(by_width)]
+        if values[0].ndim == 0:
+            found[key] = torch.stack(values)
+            continue
+        whole = found[key].repeat(len(values), 1)
+        for row, value in zip(whole, values, strict=True):
+            row[: len(value)] = value
+        found[key] = whole
+    return found
+
+
+def _efficientdet_student(state: State) -> State:
+    """Return the weights of an EfficientDet of the released code under our names."""
+    network = {key: value for key, value in state.items() if not key.startswith(_BOTTLENECK)}
+    found: State = {}
+    for key, value in from_yaed(network).items():
+        new = re.sub(r"^backbone\.blocks\.([0-2])\.", r"encoder.blocks.\1.", key)
+        new = re.sub(
+            r"^backbone\.blocks\.([3-6])\.", lambda m: f"decoder.blocks.{int(m[1]) - 3}.", new
+        )
+        new = re.sub(r"^backbone\.", "encoder.", new)
+        found[re.sub(r"^(?=fpn|class_net|box_net)", "decoder.", new)] = value
+    for key, value in state.items():
+        if key.startswith(_BOTTLENECK):
+            end, layer, rest = key.removeprefix(_BOTTLENECK).split(".", 2)
+            part = {"encoder": "compressor", "decoder": "decompressor"}[end]
+            found[f"{part}.{MBCONV.get(layer, layer)}.{rest.removeprefix('conv.')}"] = value
+    return found
+
+
+_RCNN_PARTS = (
+    (r"backbone\.body\.layer1\.encoder\.(encoder\.)?", "compressor."),
+    (r"backbone\.body\.layer1\.decoder\.", "decompressor."),
+    (r"backbone\.body\.layer0\.0\.", "encoder.conv1."),
+    (r"backbone\.body\.layer0\.1\.", "encoder.bn1."),
+    (r"backbone\.body\.(layer0\.)?(?=conv1|bn1)", "encoder."),
+    (r"backbone\.body\.", "decoder."),
+    (r"backbone\.fpn\.", "decoder.fpn."),
+    (r"(?=rpn|roi_heads)", "decoder."),
+)
+
+
+def _rcnn_student(state: State) -> State:
+    """Return the weights of an R-CNN of GHND, or of the released code after it, under our names."""
     renamed: State = {}
-    for key, value in _today(state).items():
-        for theirs, ours in (
-            (r"backbone\.body\.layer1\.encoder\.", "compressor."),
-            (r"backbone\.body\.layer1\.decoder\.", "decompressor."),
-            (r"backbone\.body\.(?=conv1|bn1)", "encoder."),
-            (r"backbone\.body\.", "decoder."),
-            (r"backbone\.fpn\.", "decoder.fpn."),
-            (r"(?=rpn|roi_heads)", "decoder."),
-        ):
+    for key, value in today(state).items():
+        for theirs, ours in _RCNN_PARTS:
             new, changed = re.subn("^" + theirs, ours, key)
             if changed:
                 renamed[new] = value
                 break
         else:
             renamed[key] = value
-    fill(detector, _with_counters(_without_epsilon(renamed, detector), detector), path)
-    return detector
-
-
-def _with_counters(state: State, network: torch.nn.Module) -> State:
-    """Add the counters of batches that older files lack; no inference depends on them."""
-    own = network.state_dict()
-    missing = {k: v for k, v in own.items() if k.endswith("num_batches_tracked") and k not in state}
-    return state | missing
-
-
-def _today(state: State) -> State:
-    """Return torchvision's weights of 2019 under today's names."""
-    found: State = {}
-    for key, value in state.items():
-        new = re.sub(r"(fpn\.(?:inner|layer)_blocks\.\d)\.(weight|bias)$", r"\1.0.\2", key)
-        new = re.sub(r"^rpn\.head\.conv\.(weight|bias)$", r"rpn.head.conv.0.0.\1", new)
-        new = re.sub(
-            r"mask_head\.mask_fcn(\d)\.(weight|bias)$",
-            lambda m: f"mask_head.{int(m[1]) - 1}.0.{m[2]}",
-            new,
-        )
-        if not new.endswith("num_batches_tracked") or "layer1." in new:
-            found[new] = value  # frozen normalisation counts nothing
-    return found
-
-
-def _without_epsilon(state: State, network: Any) -> State:
-    """Make up for the ε of frozen normalisation, which was 0 when these weights were trained.
-
-    As torchvision does for them, but in the scales, so that nothing but weights need be kept.
-    """
-    from torchvision.ops.misc import FrozenBatchNorm2d
-
-    found = dict(state)
-    for name, layer in network.named_modules():
-        if isinstance(layer, FrozenBatchNorm2d) and f"{name}.running_var" in state:
-            variance = state[f"{name}.running_var"].double()
-            factor = ((variance + layer.eps) / variance).sqrt()
-            found[f"{name}.weight"] = (state[f"{name}.weight"].double() * factor).float()
-    return found
-
-
-def from_yaed(state: State) -> State:
-    """Return the weights of Yet-Another-EfficientDet under effdet's names."""
-    blocks = _stages(state)
-    found: State = {}
-    for key, value in state.items():
-        if re.match(r"backbone_net\.model\.(_conv_head|_bn1|_fc)\.", key):
-            continue  # of the classifier that the backbone once was
-        new = key.replace(".conv.weight", ".weight").replace(".conv.bias", ".bias")
-        found[_yaed_key(new, blocks)] = value
-    return found
-
-
-def _stages(state: State) -> list[tuple[int, int]]:
-    """Return stage and place in it of each block, counted over the whole backbone.
-
-    A stage begins where the kernel, or the number of channels that come out, changes.
-    """
-    prefix = "backbone_net.model._blocks"
-    places: list[tuple[int, int]] = []
-    before: tuple[int, int] | None = None
-    while (project := state.get(f"{prefix}.{len(places)}._project_conv.conv.weight")) is not None:
-        kernel = state[f"{prefix}.{len(places)}._depthwise_conv.conv.weight"].shape[-1]
-        here = (kernel, project.shape[0])
-        stage, place = places[-1] if places else (-1, 0)
-        places.append((stage, place + 1) if here == before else (stage + 1, 0))
-        before = here
-    return places
-
-
-_PARTS = {
-    "_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2",
-    "_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand", "_project_conv": "conv_pwl",
-    "_bn2": "bn3",
-}  # fmt: skip
-# A block without expansion calls its projection and normalisations otherwise.
-_PARTS_PLAIN = _PARTS | {"_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
-_NODES = (
-    "conv6_up", "conv5_up", "conv4_up", "conv3_up",
-    "conv4_down", "conv5_down", "conv6_down", "conv7_down",
-)  # fmt: skip
-_WEIGHTS = ("p6_w1", "p5_w1", "p4_w1", "p3_w1", "p4_w2", "p5_w2", "p6_w2", "p7_w2")
-_LATERALS = {  # node and input of the first cell
-    "p5_down_channel": "cell.0.fnode.1.combine.resample.2",
-    "p4_down_channel": "cell.0.fnode.2.combine.resample.1",
-    "p3_down_channel": "cell.0.fnode.3.combine.resample.0",
-    "p4_down_channel_2": "cell.0.fnode.4.combine.resample.1",
-    "p5_down_channel_2": "cell.0.fnode.5.combine.resample.2",
-    "p5_to_p6": "resample.3",
-}
-_SEPARABLE = {"depthwise_conv": "conv_dw", "pointwise_conv": "conv_pw", "bn": "bn"}
-
-
-def _yaed_key(key: str, blocks: list[tuple[int, int]]) -> str:
-    """Return effdet's name for one of YAED's, whose `.conv` between layer and weight is gone."""
-    if found := re.match(r"backbone_net\.model\._blocks\.(\d+)\.(\w+?)\.(\w+)$", key):
-        stage, place = blocks[int(found[1])]
-        parts = _PARTS_PLAIN if stage == 0 else _PARTS
-        return f"backbone.blocks.{stage}.{place}.{parts[found[2]]}.{found[3]}"
-    key = key.replace("backbone_net.model._conv_stem.", "backbone.conv_stem.")
-    key = key.replace("backbone_net.model._bn0.", "backbone.bn1.")
-    if found := re.match(r"bifpn\.(\d+)\.(\w+)$", key):
-        return f"fpn.cell.{found[1]}.fnode.{_WEIGHTS.index(found[2])}.combine.edge_weights"
-    if found := re.match(r"bifpn\.(\d+)\.(conv\d_\w+)\.(\w+)\.(\w+)$", key):
-        node, part = _NODES.index(found[2]), _SEPARABLE[found[3]]
-        return f"fpn.cell.{found[1]}.fnode.{node}.after_combine.conv.{part}.{found[4]}"
-    if found := re.match(r"bifpn\.0\.(p\w+)\.([01])\.(\w+)$", key):
-        return f"fpn.{_LATERALS[found[1]]}.conv.{('conv', 'bn')[int(found[2])]}.{found[3]}"
-    if found := re.match(r"(regressor|classifier)\.(.+)$", key):
-        head = {"regressor": "box_net", "classifier": "class_net"}[found[1]]
-        rest = re.sub(r"^conv_list\.(\d+)\.(\w+)\.", _list_part, found[2])
-        rest = re.sub(r"^bn_list\.(\d+)\.(\d+)\.", r"bn_rep.\2.\1.bn.", rest)
-        rest = re.sub(r"^header\.(\w+)\.", _header_part, rest)
-        return f"{head}.{rest}"
-    return key
-
-
-def _list_part(found: re.Match[str]) -> str:
-    return f"conv_rep.{found[1]}.{_SEPARABLE[found[2]]}."
-
-
-def _header_part(found: re.Match[str]) -> str:
-    return f"predict.{_SEPARABLE[found[1]]}."
+    return renamed

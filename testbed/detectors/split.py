@@ -104,6 +104,8 @@ def build(
         family: Any = import_module(f"testbed.detectors.{module}")
         if teacher is None:
             teacher = family.make_teacher(config)
+        elif teacher.config.kind != "teacher":
+            raise ValueError(f"{teacher.config.name} has a bottleneck itself and cannot teach")
         elif shape(teacher.config) != shape(config):
             raise ValueError(f"{teacher.config.name} cannot teach {config.name}: of another shape")
         if config.kind == "teacher":

@@ -6,6 +6,7 @@ of their SHA-256, which their publishers put into the file names.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import re
@@ -80,7 +81,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a file of another project, `.pth` or safetensors.
 
     A hash at the end of the file's name (`…-8107aa99.pth`) must be the start of its SHA-256.
-    Only tensors are unpickled. Raise a `WeightsError` otherwise.
+    Nothing is unpickled but tensors and plain values. Raise a `WeightsError` otherwise.
     """
     if not path.is_file():
         raise WeightsError(f"{path}: no such file")
@@ -93,7 +94,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
         return dict(load_file(str(path)))
     try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+        # Beside its weights, a checkpoint of GHND and of the paper keeps its command line.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise WeightsError(f"{path}: no file of tensors: {error}") from error
     for key in ("state_dict_ema", "state_dict", "model"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from testbed.errors import UnknownName
 
-BACKENDS = ("tun",)
+BACKENDS = ("tun", "packet", "tc")
 
 
 def choose(asked: str) -> str:

@@ -198,6 +198,12 @@ class Connection:
         """Bytes in the kernel that the server's TCP has not acknowledged, unsent ones included."""
         return self._kernel_bytes(_SIOCOUTQ)
 
+    @property
+    def backlog_bytes(self) -> int:
+        """Bytes handed over that the server's TCP has not acknowledged."""
+        here = sum(len(part) for waiting in self._outbox for part in waiting.parts)
+        return here + len(self._going) + self.unacknowledged_bytes
+
     def _kernel_bytes(self, request: int) -> int:
         with suppress(OSError):
             return int(struct.unpack("i", fcntl.ioctl(self._sock.fileno(), request, b"\0" * 4))[0])

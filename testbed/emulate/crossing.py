@@ -12,6 +12,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import NamedTuple, Protocol
 
+from testbed.links.link import Path
 from testbed.model import NS_PER_S
 from testbed.scenario.channels import OpenCell, OpenLinks
 
@@ -115,6 +116,31 @@ class LinksCrossing(Prelude):
             self.queue_drops += 1
             return "queue"
         there_ns = link.arrive(left_ns)
+        if there_ns is None:
+            self.losses += 1
+            return "lost"
+        self._put(start_ns + there_ns, client, packet, now_ns)
+        return None
+
+
+class DelayCrossing(Prelude):
+    """The way through a medium without its capacity, which somebody else shapes: delay and loss.
+
+    Args:
+        path: Of the medium.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path.delay_ns)
+        self._path = path
+
+    def arrive(self, now_ns: int, client: int, packet: bytes) -> str | None:
+        """Take a packet. Return None, or why it will never get to the other end."""
+        start_ns = self.start_ns
+        if now_ns < start_ns:
+            self._put(now_ns + self._delay_ns, client, packet, now_ns)
+            return None
+        there_ns = self._path.arrive(now_ns - start_ns)
         if there_ns is None:
             self.losses += 1
             return "lost"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Accuracy = Mapping[str, Mapping[tuple[float, int, str], float]]
-"""client -> (width, bits, mode) -> mAP in [0, 1] of frames processed so, without any delay."""
+"""client -> (width, bits, way) -> mAP in [0, 1] of frames processed so, without any delay."""
 
 Figures = dict[str, dict[int, dict[str, float]]]
 """policy -> seed -> metric -> figure; NaN where it is undefined, inf where there is no answer."""
@@ -57,6 +57,14 @@ def per_seed(
         group["energy_per_frame_j"] = group["energy_j"] / group["captured"]
         figures.setdefault(policy, {})[seed] = {name: group[name] for name in METRICS}
     return figures
+
+
+def way(mode: str, codec: str | None) -> str:
+    """Return a mode, and where a picture is sent its codec, on which the mAP depends.
+
+    An entropy coder loses nothing.
+    """
+    return f"{mode} {codec}" if mode == Mode.OFFLOAD else mode
 
 
 def percentile(sorted_values: NDArray[np.int64], q: int) -> int:
@@ -104,7 +112,7 @@ class _Rows:
         """Number the distinct (client, width, bits, mode) and look each one's mAP up once."""
         width = frames["width"].fillna(-1.0).to_numpy(np.float64)[order]
         bits = _integers(frames["bits"], -1)[order]
-        modes, mode = _codes(frames["mode"])
+        modes, mode = _codes(_ways(frames))
         mode = mode[order]
         self.decided = mode >= 0
         _, width_at = np.unique(width, return_inverse=True)
@@ -270,6 +278,16 @@ def _look_up(accuracy: Accuracy, client: str, width: float, bits: int, mode: str
             f"the table has {known or 'none'}"
         )
     return points[width, bits, mode]
+
+
+def _ways(frames: pd.DataFrame) -> pd.Series[Any]:
+    """Return how each frame was processed; null where nobody decided."""
+    sent = frames["mode"] == Mode.OFFLOAD
+    if not sent.any():
+        return frames["mode"]
+    ways = frames["mode"].astype(object)
+    ways[sent] = [way(Mode.OFFLOAD, codec) for codec in frames.loc[sent, "codec"]]
+    return ways
 
 
 def _between(start: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -18,7 +18,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
 # What the released configurations say where a run does not: passes (N), learning rate, milestones,
-# batch (jsiloto/adaptive-cob, config/; the N of faster-rcnn-bw is missing there and the one of
+# batch (jsiloto/adaptive-cod, config/acod; the N of faster-rcnn-bw is missing there and the one of
 # mask-rcnn-bw stands in).
 _EVERY_3, _EVERY_2 = (3, 6, 9, 12), (2, 4, 6, 8)
 _PUBLISHED: dict[str, tuple[int, float, tuple[int, ...], int]] = {
@@ -31,6 +31,8 @@ _PUBLISHED: dict[str, tuple[int, float, tuple[int, ...], int]] = {
     "mask-rcnn-bw": (4, 1e-3, _EVERY_3, 4),
     "faster-rcnn-cp": (4, 5e-4, _EVERY_2, 8),
 }
+_FIXED = (1, 5e-4, _EVERY_3, 6)
+_GHND = (1, 1e-3, (5, 15), 4)  # b3ch to b12ch (config/ghnd), for 20 epochs with a decay of 0.1
 _OTHERWISE = (4, 5e-4, _EVERY_3, 8)
 
 
@@ -61,12 +63,14 @@ class TrainConfig(_Strict):
     smallest_width: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None, description="α_min: narrower widths of the network are left out."
     )
-    epochs: Count = 12
+    epochs: Count | None = Field(None, description="12, or 20 for GHND.")
     batch: Count | None = None
     passes: Count | None = Field(None, description="N, widths per step by the sandwich rule.")
     learning_rate: Annotated[float, Field(gt=0)] | None = None
     milestones: tuple[Count, ...] | None = Field(None, description="Epochs before which it decays.")
-    decay: Annotated[float, Field(gt=0, le=1)] = 0.5
+    decay: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="Factor on the rate at a milestone; 0.5, or 0.1 for GHND."
+    )
     warmup_steps: Annotated[int, Field(ge=0)] = 1000
     flip: Share = Field(0.5, description="Chance that a picture is mirrored.")
     stochastic_depth: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -106,15 +110,21 @@ class TrainConfig(_Strict):
 
     def filled_in(self) -> TrainConfig:
         """Return the run with every field said."""
-        passes, rate, milestones, batch = _PUBLISHED.get(self.detector, _OTHERWISE)
-        rcnn = find(self.detector).family != "efficientdet"
+        split = find(self.detector)
+        rcnn, fixed = split.family != "efficientdet", split.kind == "fixed"
+        ghnd = rcnn and fixed
+        otherwise = _GHND if ghnd else _FIXED if fixed else _OTHERWISE
+        passes, rate, milestones, batch = _PUBLISHED.get(self.detector, otherwise)
         found = {
             "passes": passes,
             "learning_rate": rate,
             "milestones": milestones,
             "batch": batch,
-            # Harmful for EfficientDet (arXiv 2105.00591, section 3.1), needed for the R-CNNs.
-            "norm_batches": 1001 if rcnn and self.objective == "distillation" else 0,
+            "epochs": 20 if ghnd else 12,
+            "decay": 0.1 if ghnd else 0.5,
+            # Harmful for EfficientDet (arXiv 2105.00591, section 3.1), on for its R-CNNs; GHND
+            # knows nothing of it.
+            "norm_batches": 1001 if rcnn and not fixed and split.kind != "teacher" else 0,
         }
         own = {key: value for key in found if (value := getattr(self, key)) is not None}
         return self.model_copy(update=found | own)

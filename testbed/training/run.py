@@ -13,6 +13,7 @@ from torch import distributed as dist
 from testbed import datasets
 from testbed.datasets.dataset import Dataset
 from testbed.detectors import weights
+from testbed.detectors.calibrate import keep_largest_channels
 from testbed.detectors.outside import load_any
 from testbed.detectors.split import SplitDetector, build
 from testbed.errors import TestbedError
@@ -30,6 +31,9 @@ from testbed.training.objectives import (
 from testbed.training.pictures import annotated, batches, plan
 from testbed.training.schedule import learning_rate
 from testbed.training.state import BEST, FINAL, Board, Log, Progress, resume, save
+
+CALIBRATION_PICTURES = 64
+"""The first of the set, on which channels to drop are chosen before the first step."""
 
 JUDGED = (0.25, 0.5, 0.75, 1.0)
 """Widths whose mean mAP decides which weights are the best, as in the released code."""
@@ -69,9 +73,11 @@ class _Run:
         assert config.learning_rate is not None
         assert config.batch is not None
         assert config.milestones is not None
+        assert config.epochs is not None
+        assert config.decay is not None
         self.config, self.folder, self.rank, self.world = config, folder, rank, world
         self.passes, self.rate, self.batch = config.passes, config.learning_rate, config.batch
-        self.milestones = config.milestones
+        self.epochs, self.milestones, self.decay = config.epochs, config.milestones, config.decay
         self.data = annotated(_open(config.train, config.limit))
         if not self.data:
             raise TestbedError(f"{config.train.path}: no picture has a box")
@@ -99,6 +105,9 @@ class _Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         digest = self.config.digest()
         progress = resume(self.folder, digest, self.parts)
+        if not progress.step and self.config.split.compressor == "drop-magnitude":
+            some = self.data.only(CALIBRATION_PICTURES)
+            keep_largest_channels(self.detector, (some.load(picture) for picture in some))
         widths = [f"{width:g}" for width in self.detector.widths.values]
         named = widths if self.config.objective == "distillation" else ["total", "class", "box"]
         logs = None
@@ -110,8 +119,8 @@ class _Run:
                 Log(self.folder / "validation.csv", ["mean", *widths], progress.step),
                 Board(self.folder / "tensorboard", progress.step),
             )
-        total = self.config.epochs * self.per_epoch
-        while progress.epoch < self.config.epochs:
+        total = self.epochs * self.per_epoch
+        while progress.epoch < self.epochs:
             for losses, rate in self._epoch(progress):
                 if logs is not None:
                     logs[0].add(progress.step, losses | {"rate": rate})
@@ -145,7 +154,7 @@ class _Run:
         ):  # fmt: skip
             rate = learning_rate(
                 self.rate, epoch=epoch, batch=progress.batch, batches=self.per_epoch,
-                milestones=self.milestones, decay=config.decay, warmup_steps=config.warmup_steps,
+                milestones=self.milestones, decay=self.decay, warmup_steps=config.warmup_steps,
             )  # fmt: skip
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
@@ -212,7 +221,10 @@ def _network(config: TrainConfig) -> tuple[SplitDetector, Objective]:
     else:
         assert config.teacher is not None
         teacher = load_any(config.teacher, split)
-        detector = build(split, seed=config.seed, teacher=teacher)
+        try:
+            detector = build(split, seed=config.seed, teacher=teacher)
+        except ValueError as error:
+            raise TestbedError(f"{config.teacher}: {error}") from error
         if not config.pretrained_encoder:
             start_encoder_afresh(detector, config.seed)
         objective = Distillation(

@@ -13,6 +13,7 @@ import pytest
 from testbed import catalog, cli
 from testbed.cli.kinds import KINDS
 from testbed.detectors import published
+from testbed.detectors.configurations import CONFIGURATIONS
 from testbed.policies import policies
 
 
@@ -71,7 +72,7 @@ def test_one_kind_is_listed_by_its_name_in_the_singular_or_the_plural(look, kind
 def test_every_detector_table_is_listed_with_its_title(look):
     listed = {entry["name"]: entry["description"] for entry in look("ls", "detectors")}
 
-    assert list(listed) == published.names()
+    assert list(listed) == [*published.names(), *CONFIGURATIONS]
     assert listed["published/efficientdet-d2-bw"] == (
         "EfficientDet-D2, bandwidth-configurable, C = 48; 11 points, published"
     )
@@ -169,6 +170,75 @@ def test_every_detector_table_can_be_shown(look, name):
     assert look("show", "detector", name)["name"] == name
 
 
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_every_network_can_be_shown_without_torch(look, name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    shown = look("show", "detector", name)
+
+    assert shown["name"] == name
+    assert shown["widths"] == list(CONFIGURATIONS[name].widths)
+    assert ("points" in shown) == (shown["kind"] != "teacher")
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("efficientdet-d2-bw", "published/efficientdet-d2-bw"),
+        ("efficientdet-d1-c30", "published/efficientdet-d1-fixed"),
+        ("mask-rcnn-b9ch", "published/mask-rcnn-ghnd"),
+        ("faster-rcnn-cp", "published/faster-rcnn-cp"),
+    ],
+)
+def test_a_network_names_its_table_and_sends_the_bytes_that_stand_there(look, name, table):
+    shown = look("show", "detector", name)
+    published_bytes = {
+        (point.channels, published.load(table).payload_bytes_at(point.width, bits), bits)
+        for point in published.load(table).points
+        for bits in (8, 4, 2)
+    }
+
+    assert shown["published_table"] == table
+    for point in shown["points"]:
+        for bits in (8, 4, 2):
+            found = (point["channels"], point[f"payload_{bits}bit_bytes"], bits)
+            assert found in published_bytes
+
+
+def test_a_network_of_no_table_names_none(look):
+    assert look("show", "detector", "tiny-d0-cp")["published_table"] is None
+
+
+def test_what_each_part_of_a_network_costs_is_counted_on_request(look):
+    pytest.importorskip("effdet", reason="needs the extra `detect`")
+    shown = look("show", "detector", "efficientdet-d2-c12", "--macs")
+    parts = {part["part"]: part for part in shown["parts"]}
+
+    assert parts["encoder"]["mac"] == 2_272_760_954
+    assert parts["compressor"]["mac"] == parts["compressor"]["mac_published"] == 236_452_908
+    assert parts["compressor"]["output"] == [12, 96, 96]
+    assert shown["sides"] == [
+        {
+            "width": 1.0,
+            "device_mac": 2_272_760_954 + 236_452_908,
+            "device_mac_published": 2_272_760_954 + 236_452_908,
+            "device_parameters": 133_546 + 32_868,
+            "server_mac": 8_928_321_226,
+            "server_mac_published": 8_928_321_226,
+            "server_parameters": 7_970_504,
+        }
+    ]
+
+
+def test_counting_without_torch_says_what_to_install(testbed, monkeypatch):
+    for name in [n for n in sys.modules if n.startswith("testbed.detectors.macs")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    code, out, err = testbed("show", "detector", "tiny-d0", "--macs")
+
+    assert (code, out) == (3, "")
+    assert err == "counting needs torch: install the extra `detect`\n"
+
+
 def test_a_trace_is_shown_with_units_in_the_keys(look, own_catalogue):
     path = own_catalogue / "traces" / "lte-walk.up"
     path.write_text("1\n2\n2\n4\n")
@@ -202,8 +272,13 @@ def test_every_shipped_scenario_opens_with_a_comment_that_describes_it(look):
         (("show", "device", "no-such-thing"), "no device 'no-such-thing'"),
         (("show", "trace", "/no/such.up"), "no such file: '/no/such.up'"),
         (
-            ("show", "detector", "efficientdet-d2-bw"),
-            "no detector 'efficientdet-d2-bw'. Did you mean 'published/efficientdet-d2-bw'?",
+            ("show", "detector", "efficientdet-d2-bv"),
+            "no detector 'efficientdet-d2-bv'. Did you mean 'efficientdet-d2-bw'?",
+        ),
+        (("show", "policy", "fixed", "--macs"), "--macs is for detectors, and fixed is a policy"),
+        (
+            ("show", "detector", "published/efficientdet-d2-bw", "--macs"),
+            "--macs counts a network, and published/efficientdet-d2-bw is a table",
         ),
     ],
 )

@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch", reason="needs the extra `detect`")
 pytest.importorskip("effdet", reason="needs the extra `detect`")
 
 from testbed.detectors import efficientdet, rcnn  # noqa: E402
+from testbed.detectors.calibrate import keep_largest_channels  # noqa: E402
 from testbed.detectors.configurations import CONFIGURATIONS, SplitConfig, find  # noqa: E402
 from testbed.detectors.slimmable import slim_layers  # noqa: E402
 from testbed.detectors.split import build  # noqa: E402
@@ -146,17 +147,53 @@ def test_every_width_gives_the_bottleneck_its_channels_and_the_decoder_its_input
             assert detector.decompressor(z).shape == (1, 24, 16, 16)
 
 
+DROPS = {"kind": "fixed", "channels": 5, "coefficient": 0, "channel_multiplier": 0.5, "side": 128,
+         "fpn_channels": 32, "fpn_cells": 2}  # fmt: skip
+
+
 def test_channels_are_dropped_by_index_or_by_magnitude():
     by_index, by_size = (
-        build(find(f"efficientdet-d2-c12-{d}")) for d in ("drop", "drop-magnitude")
+        build(SplitConfig(name=drop, compressor=drop, **DROPS))
+        for drop in ("drop-index", "drop-magnitude")
     )
-    x = pictures(16).repeat(1, 16, 1, 1)
-    x[:, 30:42] *= 9
-    by_size.compressor.calibrate(x)
+    rng = np.random.default_rng(0)
+    shown = [rng.integers(0, 256, size, dtype=np.uint8) for size in ((40, 90, 3), (60, 30, 3))]
+    chosen = keep_largest_channels(by_size, shown)
 
-    assert by_index.compressor.kept.tolist() == list(range(12))
-    assert by_size.compressor.kept.tolist() == list(range(30, 42))
-    assert torch.equal(by_size.compressor(x), x[:, 30:42])
+    magnitudes = 0
+    for image in shown:  # without the padding: 57 of 128 rows, 64 of 128 columns
+        x, fit = by_size.prepare(image)
+        rows, columns = (-(-side // 8) for side in fit.resized)
+        with torch.inference_mode():
+            features = by_size.encoder(x[None])[0, :, :rows, :columns]
+        magnitudes = magnitudes + features.abs().mean((1, 2)).numpy()
+    assert chosen == sorted(np.argsort(-magnitudes)[:5].tolist()) != list(range(5))
+    assert by_size.compressor.kept.tolist() == chosen
+    assert by_index.compressor.kept.tolist() == list(range(5))
+    x = pictures(16).repeat(1, 8, 1, 1)
+    assert torch.equal(by_size.compressor(x), x[:, chosen])
+    with pytest.raises(ValueError, match="drop-index does not drop channels by magnitude"):
+        keep_largest_channels(by_index, shown)
+    with pytest.raises(ValueError, match="no picture"):
+        keep_largest_channels(by_size, [])
+
+
+def test_the_stack_of_an_efficientdet_sends_four_rows_and_columns_more():
+    config = find("efficientdet-d2-c12-stack")
+    tiny = SplitConfig(name="tiny-stack", compressor="stack", **DROPS)
+    detector = build(tiny)
+    with torch.inference_mode():
+        z = detector.bottleneck(pictures(128))
+        restored = detector.decompressor(z)
+
+    assert config.grid(768, 768) == (100, 100)
+    assert z.shape == (1, 5, *tiny.grid(128, 128)) == (1, 5, 20, 20)
+    assert restored.shape == (1, 24, 16, 16)
+    assert not isinstance(detector.decompressor[-1], torch.nn.ReLU)  # P3 is signed
+    assert float(restored.min()) < 0
+    assert [m.out_channels for m in build(config).decompressor if hasattr(m, "kernel_size")] == [
+        64, 128, 256, 48,
+    ]  # fmt: skip
 
 
 def test_a_picture_lies_top_left_on_zeros():
@@ -191,10 +228,11 @@ def test_every_published_configuration_has_the_bottleneck_of_its_table(name):
     config = CONFIGURATIONS[name]
     if config.kind == "teacher":
         assert config.channels == 0
-    elif config.family == "efficientdet":
+    elif config.family == "efficientdet" and config.compressor != "stack":
         assert config.grid(config.side, config.side) == (config.side // 8, config.side // 8)
-    else:
-        assert config.grid(800, 800) == (204, 204)
+    elif config.compressor == "stack":
+        more = {"efficientdet": 100}.get(config.family, 204)
+        assert config.grid(config.side, config.side) == (more, more)
 
 
 @pytest.mark.parametrize(
@@ -203,8 +241,12 @@ def test_every_published_configuration_has_the_bottleneck_of_its_table(name):
         ({"side": 100}, "multiple of 128"),
         ({"kind": "bw"}, "needs channels"),
         ({"kind": "fixed", "channels": 12, "widths": (0.5, 1.0)}, "width 1 only"),
-        ({"kind": "cp", "channels": 12, "compressor": "stack"}, "not one of efficientdet"),
-        ({"kind": "bw", "channels": 12, "compressor": "sru-cru"}, "one width only"),
+        ({"kind": "cp", "channels": 12, "compressor": "stack"}, "has one width"),
+        ({"kind": "bw", "channels": 12, "compressor": "sru-cru"}, "has one width"),
+        (
+            {"family": "faster-rcnn", "kind": "bw", "channels": 12, "compressor": "mbconv"},
+            "not one of faster-rcnn",
+        ),
         ({"coefficient": 7}, "0, 1 or 2"),
         ({"classes": 0}, "at least 1"),
     ],
@@ -217,6 +259,11 @@ def test_a_shape_of_no_sense_is_refused(changes, message):
 def test_a_wrong_name_meets_the_nearest():
     with pytest.raises(UnknownName, match="Did you mean 'efficientdet-d2-bw'"):
         find("efficientdet-d2-bv")
+
+
+def test_a_student_is_no_teacher():
+    with pytest.raises(ValueError, match="tiny-d0-bw has a bottleneck itself"):
+        build(find("tiny-d0-cp"), teacher=build(find("tiny-d0-bw")))
 
 
 def test_a_teacher_of_another_shape_is_refused():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 
 import pytest
@@ -10,9 +11,12 @@ torch = pytest.importorskip("torch", reason="needs the extra `detect`")
 pytest.importorskip("effdet", reason="needs the extra `detect`")
 pytest.importorskip("safetensors", reason="needs the extra `detect`")
 
+from torch.nn import functional as F  # noqa: E402, N812
+
 from testbed.detectors import efficientdet, rcnn, weights  # noqa: E402
 from testbed.detectors.configurations import SplitConfig, find  # noqa: E402
-from testbed.detectors.outside import convert, from_yaed  # noqa: E402
+from testbed.detectors.outside import convert  # noqa: E402
+from testbed.detectors.renaming import from_yaed  # noqa: E402
 from testbed.detectors.split import build  # noqa: E402
 from testbed.detectors.weights import WeightsError  # noqa: E402
 
@@ -224,13 +228,143 @@ def test_torchvisions_files_of_today_and_of_2019(family, names, tmp_path):
             assert torch.equal(own[f"decoder.{key}"], value)
 
 
-def test_a_ghnd_checkpoint_is_a_student(tmp_path):
-    config = SplitConfig(name="small", family="faster-rcnn", kind="fixed", channels=3, **SMALL_RCNN)
+def slim_norm(shapes, name, channels, widths):
+    """A normalisation of the released code at several widths, by its own structure."""
+    for part in ("weight", "bias", "running_mean", "running_var"):
+        shapes[f"{name}.{part}"] = (channels,)
+    shapes[f"{name}.num_batches_tracked"] = ()
+    for row, width in enumerate(widths):
+        for part in ("running_mean", "running_var"):
+            shapes[f"{name}.bn.{row}.{part}"] = (round(channels * width),)
+        shapes[f"{name}.bn.{row}.num_batches_tracked"] = ()
+
+
+def student_shapes(config):
+    """Names and shapes of a student of jsiloto/adaptive-cod (models/efficientdet, slimmable)."""
+    shapes = yaed_shapes(config)
+    full = config.kind == "cp"
+    first, last = {0: (1, 4)}.get(config.coefficient, (2, 7))  # blocks of stages 2 and 3
+    p3 = shapes[f"backbone_net.model._blocks.{last}._project_conv.conv.weight"][0]
+
+    def norm(name, channels, slim):
+        for part in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
+            shapes[f"{name}.{part}"] = () if part == "num_batches_tracked" else (channels,)
+        if slim:
+            slim_norm(shapes, name, channels, config.widths)
+
+    if full:
+        for name in [n for n in shapes if "_blocks." in n and n.endswith("running_mean")]:
+            if first <= int(name.split(".")[3]) <= last:
+                slim_norm(shapes, name.rpartition(".")[0], shapes[name][0], config.widths)
+    c = config.channels
+    for end, cin, cout in (("encoder", p3, c), ("decoder", c, p3)):
+        block, hidden = f"backbone_net.bottleneck.{end}", 6 * cin
+        shapes[f"{block}._expand_conv.conv.weight"] = (hidden, cin, 1, 1)
+        norm(f"{block}._bn0", hidden, full)
+        shapes[f"{block}._depthwise_conv.conv.weight"] = (hidden, 1, 5, 5)
+        norm(f"{block}._bn1", hidden, full)
+        for layer, out, into in (("reduce", cin // 4, hidden), ("expand", hidden, cin // 4)):
+            shapes[f"{block}._se_{layer}.conv.weight"] = (out, into, 1, 1)
+            shapes[f"{block}._se_{layer}.conv.bias"] = (out,)
+        shapes[f"{block}._project_conv.conv.weight"] = (cout, hidden, 1, 1)
+        norm(f"{block}._bn2", cout, config.kind != "fixed" and end == "encoder")
+    return shapes
+
+
+def saved_by_the_authors(state, path):
+    """As their `save_ckpt` does: the command line is an object among the tensors."""
+    args = argparse.Namespace(config="config/acod/x.yaml", distill=True)
+    content = {"model": state, "best_value": 0.4, "config": {"train": {"num_epochs": 12}}}
+    torch.save(content | {"args": args}, path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["efficientdet-d2-c12", "efficientdet-d1-bw", "efficientdet-d2-bw",
+     "efficientdet-d2-cp-c48-min25", "efficientdet-d2-cp-c24-min50"],
+)  # fmt: skip
+def test_every_name_of_the_papers_own_students_finds_its_place(name, tmp_path):
+    config = find(name)
+    state = filled(student_shapes(config))
+    saved_by_the_authors(state, tmp_path / "student.pt")
+    placed = convert(tmp_path / "student.pt", config).state_dict()
+
+    for theirs, ours in {
+        "backbone_net.model._conv_stem.conv.weight": "encoder.conv_stem.weight",
+        "backbone_net.model._blocks.7._bn2.weight": "encoder.blocks.2.2.bn3.weight",
+        "backbone_net.model._blocks.8._bn2.running_var": "decoder.blocks.0.0.bn3.running_var",
+        "backbone_net.bottleneck.encoder._expand_conv.conv.weight": "compressor.conv_pw.weight",
+        "backbone_net.bottleneck.encoder._se_reduce.conv.bias": "compressor.se.conv_reduce.bias",
+        "backbone_net.bottleneck.decoder._project_conv.conv.weight": "decompressor.conv_pwl.weight",
+        "backbone_net.bottleneck.decoder._bn2.running_mean": "decompressor.bn3.running_mean",
+        "classifier.header.pointwise_conv.conv.bias": "decoder.class_net.predict.conv_pw.bias",
+    }.items():
+        assert torch.equal(placed[ours], state[theirs]), theirs
+    for row, width in enumerate(config.widths if config.kind != "fixed" else ()):
+        n = config.bottleneck(width)
+        theirs = state[f"backbone_net.bottleneck.encoder._bn2.bn.{row}.running_mean"]
+        assert torch.equal(placed["compressor.bn3.running_mean"][row, :n], theirs)
+
+
+def test_a_student_of_the_paper_computes_what_its_weights_say(tmp_path):
+    """The compressor at a quarter of its width, once more, by their names alone."""
+    config = find("tiny-d0-cp")
+    state = filled(student_shapes(config))
+    state = {k: v.abs() + 0.5 if "running_var" in k else 0.3 * v if v.ndim else v
+             for k, v in state.items()}  # fmt: skip
+    saved_by_the_authors(state, tmp_path / "student.pt")
+    detector = convert(tmp_path / "student.pt", config)
+    x = torch.randn(1, 6, 9, 9, generator=torch.Generator().manual_seed(0))
+
+    def weight(name, out, into=None):
+        return state[f"backbone_net.bottleneck.encoder.{name}.conv.weight"][:out, :into]
+
+    def bias(name, out):
+        return state[f"backbone_net.bottleneck.encoder.{name}.conv.bias"][:out]
+
+    def norm(x, name):
+        of = f"backbone_net.bottleneck.encoder.{name}"
+        mean, variance = (state[f"{of}.bn.0.running_{part}"] for part in ("mean", "var"))
+        scale, shift = (state[f"{of}.{part}"][: x.shape[1]] for part in ("weight", "bias"))
+        return F.batch_norm(x, mean, variance, scale, shift, eps=1e-3)
+
+    h = F.silu(norm(F.conv2d(x, weight("_expand_conv", 36, 6)), "_bn0"))
+    h = F.silu(norm(F.conv2d(h, weight("_depthwise_conv", 36), padding=2, groups=36), "_bn1"))
+    s = F.silu(F.conv2d(h.mean((2, 3), keepdim=True), weight("_se_reduce", 2, 36),
+                        bias("_se_reduce", 2)))  # fmt: skip
+    h = h * torch.sigmoid(F.conv2d(s, weight("_se_expand", 36, 2), bias("_se_expand", 36)))
+    expected = norm(F.conv2d(h, weight("_project_conv", 6, 36)), "_bn2")
+    with torch.inference_mode(), detector.widths.at(0.25):
+        torch.testing.assert_close(detector.compressor(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "starts"),
+    [
+        # GHND of Matsubara and Levorato, without and with the class around its encoder.
+        ({"kind": "fixed", "channels": 3},
+         {"compressor.": "layer1.encoder.", "encoder.": ""}),
+        ({"kind": "fixed", "channels": 3},
+         {"compressor.": "layer1.encoder.encoder.", "encoder.": ""}),
+        # The released code, whose stem is a sequence, or slimmable.
+        ({"kind": "bw", "channels": 12, "widths": (0.25, 0.5, 1.0)},
+         {"compressor.": "layer1.encoder.encoder.", "encoder.conv1.": "layer0.0.",
+          "encoder.bn1.": "layer0.1."}),
+        ({"kind": "cp", "channels": 12, "widths": (0.25, 0.5, 1.0)},
+         {"compressor.": "layer1.encoder.encoder.", "encoder.": "layer0."}),
+    ],
+    ids=["ghnd", "ghnd-wrapped", "bw", "cp"],
+)  # fmt: skip
+def test_a_checkpoint_of_ghnd_or_of_the_paper_is_a_student(changes, starts, tmp_path):
+    config = SplitConfig(name="small", family="faster-rcnn", **changes, **SMALL_RCNN)
     source = build(config, seed=8)
-    names = {
-        "compressor.": "backbone.body.layer1.encoder.",
+    generator = torch.Generator().manual_seed(1)
+    for name, buffer in source.named_buffers():
+        if name.endswith("running_var"):
+            buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator))
+    names = {theirs: f"backbone.body.{ours}" for theirs, ours in starts.items()}
+    names |= {
         "decompressor.": "backbone.body.layer1.decoder.",
-        "encoder.": "backbone.body.",
         "decoder.fpn.": "backbone.fpn.",
         "decoder.rpn.": "rpn.",
         "decoder.roi_heads.": "roi_heads.",
@@ -239,17 +373,29 @@ def test_a_ghnd_checkpoint_is_a_student(tmp_path):
     state = {}
     for key, value in source.state_dict().items():
         ours = next(start for start in names if key.startswith(start))
-        state[names[ours] + key[len(ours) :]] = value
-    torch.save({"model": old_names(state), "epoch": 19}, tmp_path / "ghnd.pt")
-    detector = convert(tmp_path / "ghnd.pt", config)
+        theirs = names[ours] + key[len(ours) :]
+        if value.ndim == 2 and "running_" in key:  # a row per width, of its own length
+            owner, _, part = theirs.rpartition(".")
+            state[theirs] = value[-1].clone()
+            for row, width in enumerate(config.widths):
+                own = value[row, : round(value.shape[1] * width)].clone()
+                state[f"{owner}.bn.{row}.{part}"] = own
+        elif not (value.ndim == 1 and key.endswith("num_batches_tracked")):
+            state[theirs] = value
+    saved_by_the_authors(old_names(state), tmp_path / "student.pt")
+    detector = convert(tmp_path / "student.pt", config)
 
-    with torch.inference_mode():
-        x = pictures(96)
-        torch.testing.assert_close(
-            detector.bottleneck(x), source.bottleneck(x), rtol=1e-3, atol=1e-4
-        )
-    with pytest.raises(WeightsError, match="name one, b3ch to b12ch"):
-        convert(tmp_path / "ghnd.pt", SplitConfig(name="t", family="faster-rcnn", **SMALL_RCNN))
+    x = pictures(96)
+    for width in config.widths:
+        with torch.inference_mode(), source.widths.at(width), detector.widths.at(width):
+            scale = float(source.bottleneck(x).abs().max())
+            torch.testing.assert_close(
+                detector.bottleneck(x), source.bottleneck(x), rtol=1e-3, atol=1e-4 * scale
+            )
+    with pytest.raises(WeightsError, match="holds a network with a bottleneck; name one, such as"):
+        convert(tmp_path / "student.pt", SplitConfig(name="t", family="faster-rcnn", **SMALL_RCNN))
+    with pytest.raises(WeightsError, match="holds an R-CNN, not tiny-d0-bw, which is effic"):
+        convert(tmp_path / "student.pt", find("tiny-d0-bw"))
 
 
 def test_what_does_not_fit_is_named(tmp_path):

@@ -88,6 +88,30 @@ def test_of_equal_overlaps_the_last_object_is_taken_and_crowds_again_and_again()
     )
 
 
+def test_of_two_objects_equally_near_the_last_is_taken_and_its_neighbour_goes_without():
+    truth = Truth(
+        offsets=offsets_of(np.array([2])),
+        xywh=np.array([[10.0, 10.0, 40.0, 40.0], [14.0, 10.0, 40.0, 40.0]]),
+        label=np.ones(2, np.int64),
+        area=np.full(2, 1600.0),
+        crowd=np.zeros(2, bool),
+        track=np.full(2, -1),
+        sequence=np.zeros(1, np.int64),
+        categories=("c",),
+    )
+    boxes = np.array([[12.0, 10.0, 40.0, 40.0], [16.0, 10.0, 40.0, 40.0]])
+    found = Found(offsets_of(np.array([2])), boxes, np.ones(2, np.int64), np.array([0.9, 0.8]))
+    zero = np.zeros(1, np.int64)
+
+    matches = Evaluator(truth, [found]).matches(zero, zero, zero)
+
+    second = int(
+        matches.rows["hit"][1]
+    )  # overlaps: 38/42 with the last object, 34/46 with the first
+    assert [bool(second >> t & 1) for t in range(10)] == [True] * 5 + [False] * 5
+    assert_same(matches, coco_eval(truth, zero, [found], zero, zero))
+
+
 def test_overlaps_are_those_of_the_reference_to_the_bit():
     from pycocotools import mask
 

@@ -8,6 +8,7 @@ from policy_frames import MS, SKIPPED, THREE, at_mbps, ended, fresh, ladder, see
 from testbed.errors import InputErrors
 from testbed.model import SKIP, OperatingPoint
 from testbed.policies.fixed import Fixed
+from testbed.policies.forecast import Forecast
 from testbed.policies.frame_filter import FrameFilter
 from testbed.policies.goodput import Goodput
 from testbed.policies.late_drop import LateDrop
@@ -114,3 +115,16 @@ class TestScenario:
 
         assert set(frames["fate"][1::2]) == {"skipped"}
         assert set(frames["fate"][2::2]) == {"on_time"}  # the first waits for the radio to wake
+
+
+class TestForecast:
+    def test_changes_no_decision(self):
+        alone, under = at_mbps(Goodput(), 4), at_mbps(Forecast(policy=Goodput()), 4)
+
+        assert choices(under, 5) == choices(alone, 5)
+
+    def test_has_no_effect_without_boxes_and_says_so(self, world):
+        policies = {"plain": {"kind": "goodput"}, "ahead": {"kind": "forecast"}}
+        (said,) = (w for w in world("policies", policies).warnings if "forecast" in w)
+
+        assert said.startswith("policies.ahead: a forecast moves boxes")

@@ -236,6 +236,7 @@ def write(tmp_path, text):
         ("efficientdet-d2-cp-c24-min50", (4, 5e-4, (2, 4, 6, 8), 8, 0)),
         ("mask-rcnn-bw", (4, 1e-3, (3, 6, 9, 12), 4, 1001)),
         ("faster-rcnn-cp", (4, 5e-4, (2, 4, 6, 8), 8, 1001)),
+        ("efficientdet-d1-c20", (1, 5e-4, (3, 6, 9, 12), 6, 0)),
     ],
 )
 def test_what_is_left_out_is_as_published(detector, said, tmp_path):
@@ -244,6 +245,16 @@ def test_what_is_left_out_is_as_published(detector, said, tmp_path):
     assert (run.passes, run.learning_rate, run.milestones, run.batch, run.norm_batches) == said
     assert (run.epochs, run.decay, run.flip, run.stochastic_depth) == (12, 0.5, 0.5, 0.0)
     assert run.train.path == tmp_path / "d.json"
+
+
+@pytest.mark.parametrize("detector", ["faster-rcnn-b3ch", "mask-rcnn-b12ch"])
+def test_ghnd_has_its_own_schedule(detector, tmp_path):
+    run = load(write(tmp_path, f"detector: {detector}\nteacher: t\ntrain: {{path: d.json}}\n"))
+
+    assert (run.epochs, run.milestones, run.decay) == (20, (5, 15), 0.1)
+    assert (run.batch, run.learning_rate, run.passes, run.norm_batches) == (4, 1e-3, 1, 0)
+    own = "detector: mask-rcnn-b3ch\nteacher: t\ntrain: {path: d}\nepochs: 2\ndecay: 0.5\n"
+    assert (load(write(tmp_path, own)).epochs, load(write(tmp_path, own)).decay) == (2, 0.5)
 
 
 def test_the_smallest_width_shortens_the_list(tmp_path):
