@@ -13,6 +13,7 @@ import typer
 from testbed.cli import (
     check,
     compare,
+    data,
     energy,
     estimate,
     evaluate,
@@ -20,6 +21,7 @@ from testbed.cli import (
     profile,
     report,
     run,
+    serve,
     sweep,
     trace,
     train,
@@ -42,6 +44,7 @@ app = typer.Typer(
 
 for module in (
     run,
+    serve,
     sweep,
     energy,
     check,
@@ -55,6 +58,7 @@ for module in (
     train,
     train_policy,
     evaluate,
+    data,
 ):
     module.register(app)
 
