@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from testbed.report.provenance import repeat_with, stamp_rows
-from testbed.report.view import COLUMNS, View
+from testbed.report.view import View
 
 
 def markdown(view: View) -> str:
@@ -16,10 +16,10 @@ def markdown(view: View) -> str:
     if view.warnings:
         lines += ["Before you rely on a number:", ""]
         lines += [f"- {_plain(text)}" for text in view.warnings] + [""]
-    heads = ["policy", *(f"{c.head}, {c.unit}" if c.unit else c.head for c in COLUMNS)]
-    lines += [_row(heads), _row(["---", *["---:" for _ in COLUMNS]])]
+    heads = ["policy", *(f"{c.head}, {c.unit}" if c.unit else c.head for c in view.columns)]
+    lines += [_row(heads), _row(["---", *["---:" for _ in view.columns]])]
     for policy in view.policies:
-        cells = [view.cell(policy, column) for column in COLUMNS]
+        cells = [view.cell(policy, column) for column in view.columns]
         name = f"{policy} (best static)" if policy == view.best_fixed else policy
         lines.append(
             _row(
@@ -35,6 +35,8 @@ def markdown(view: View) -> str:
     if view.claims:
         lines += ["## Claims", ""]
         lines += [f"- {_plain(claim['message'])}" for claim in view.claims] + [""]
+    lines += ["## Simple rivals", ""]
+    lines += [f"- {_plain(rival['message'])}" for rival in view.baselines] + [""]
     lines += ["## Provenance", "", _plain(repeat_with(view.run)), ""]
     lines += [f"- {_plain(what)}: {_plain(value)}" for what, value in stamp_rows(view.run)]
     return "\n".join([*lines, ""])
