@@ -77,9 +77,9 @@ def baselines(run: Run, figures: Figures, kinds: Kinds) -> list[Baseline]:
     for name, matches, missing in _roles(ladder):
         mine = [p for p, options in policies.items() if p in figures and matches(options)]
         policy = best_fixed({p: figures[p] for p in mine}, dict.fromkeys(mine, "fixed"), metric)
-        if policy is None:
+        if policy is None and missing:
             rivals.append(_absent(name, missing))
-        else:
+        elif policy is not None:
             rivals.append(_set_against(name, policy, ours, figures, metric))
     if best is not None:
         rivals.insert(0, _set_against("best static point", best, ours, figures, metric))
@@ -120,7 +120,10 @@ def at_matched_map(ladder: Sequence[Rung]) -> str | None:
 
 
 def _roles(ladder: Sequence[Rung]) -> Iterator[tuple[str, Any, str]]:
-    """Yield each rival's name, what tells its policies, and what to do if there are none."""
+    """Yield each rival's name, what tells its policies, and what to do if there are none.
+
+    Nothing need be done where that is empty.
+    """
     modes = {rung["mode"] for rung in ladder}
 
     def listed(mode: Mode, policy: str) -> str:
@@ -144,6 +147,16 @@ def _roles(ladder: Sequence[Rung]) -> Iterator[tuple[str, Any, str]]:
         ),
         listed(Mode.OFFLOAD, f"{{kind: fixed, mode: offload, codec: {codec}}}"),
     )
+    if matched:
+        yield (
+            "whole picture, at another mAP",
+            lambda options: (
+                _fixed(options)
+                and options.get("mode") == Mode.OFFLOAD
+                and options.get("codec") != codec
+            ),
+            "",
+        )
     yield (
         "fewer frames",
         lambda options: (

@@ -44,13 +44,16 @@ def rivals(view: View) -> str:
 
 def _said(view: View, ours: str | None) -> str:
     """Return the sentences above the table; a rival that wins is named in them."""
-    winners = [f"{r['baseline']} ({r['policy']})" for r in view.baselines if r["wins"]]
+    winners: dict[str, list[str]] = {}
+    for rival in view.baselines:
+        if rival["wins"] and rival["policy"]:
+            winners.setdefault(rival["policy"], []).append(rival["baseline"])
     sentences = []
     if ours is None:
         sentences.append("Nothing adapts in this run, so that the rivals have nobody to beat.")
     elif winners:
-        listed = ", ".join(dict.fromkeys(winners))
-        sentences.append(f"{ours} is beaten by: {listed}. Take that instead.")
+        listed = ", ".join(f"{policy} ({', '.join(names)})" for policy, names in winners.items())
+        sentences.append(f"{ours} is beaten by {listed}.")
     else:
         sentences.append(f"No rival that was run is shown to be better than {ours}.")
     found = {compare.at_matched_map(ladder) for ladder in view.ladders.values()}
