@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import testbed
-from testbed import compare, records, report, scoring
+from testbed import compare, on_demand, records, report, scoring
 from testbed.clients.gather import client_names
 from testbed.detectors.recording import Recording
 from testbed.model import NS_PER_MS, NS_PER_S, Ladder, Rung
@@ -37,6 +37,7 @@ def run(
     workers: int = 1,
     emulation: Options | None = None,
     progress: Progress = lambda done, total: None,
+    questions: Collection[str] = (),
 ) -> Path:
     """Run every policy of a scenario on every seed and return the complete run folder.
 
@@ -47,13 +48,16 @@ def run(
         workers: Processes to spread (policy, seed) pairs over; the result is the same for any.
         emulation: How to emulate it, in real time and one pair after the other; None simulates.
         progress: Told now and then.
+        questions: What else to find out, of `testbed.on_demand.QUESTIONS`; takes many more runs.
 
     Raises:
         EnvironmentLacks: The folder cannot be written, or this machine cannot emulate.
+        TestbedError: A question has no answer for this scenario.
     """
+    on_demand.refuse(scenario, questions)
     folder = folder_of(scenario, out, emulated=emulation is not None)
     with records.writing(folder) as put:
-        _fill(put, folder, scenario, workers, emulation, progress)
+        _fill(put, folder, scenario, workers, emulation, progress, questions)
         for name, text in report.render(records.read_back(folder)).items():
             put(name, text)
     return folder
@@ -79,6 +83,7 @@ def _fill(
     workers: int,
     emulation: Options | None,
     progress: Progress,
+    questions: Collection[str] = (),
 ) -> None:
     about: dict[str, Any] = {"engine": "simulate"}
     warnings: list[str] = []
@@ -98,7 +103,8 @@ def _fill(
     put("provenance.json", _json(_provenance(scenario, rows, about, warnings)))
     for name, content in scoring.score(scenario, folder).items():
         put(name, content)
-    put("summary.json", _json(compare.summary(records.read_back(folder))))
+    summary = compare.summary(records.read_back(folder))
+    put("summary.json", _json(summary | on_demand.answers(scenario, questions)))
 
 
 def folder_of(scenario: Scenario, out: Path, *, emulated: bool = False) -> Path:

@@ -13,6 +13,7 @@ import typer
 from testbed.cli import (
     check,
     compare,
+    data,
     energy,
     estimate,
     evaluate,
@@ -55,6 +56,7 @@ for module in (
     profile,
     train,
     evaluate,
+    data,
 ):
     module.register(app)
 

@@ -15,6 +15,8 @@ EXAMPLES = """
 
   testbed run my-scenario.yaml --out results --workers 2
 
+  testbed run quickstart --optimum --gain-by-knob
+
   testbed run quickstart --set network.uplink.trace=measured.up --set deadline_ms=150
 
   testbed run quickstart --emulate --set 'seeds=[1]' --set duration_s=20
@@ -40,6 +42,12 @@ def run(
     ] = 1,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse figures of the profiles that are assumed.")
+    ] = False,
+    optimum: Annotated[
+        bool, typer.Option("--optimum", help="Also how far each policy is from the best possible.")
+    ] = False,
+    gain_by_knob: Annotated[
+        bool, typer.Option("--gain-by-knob", help="Also which knob each policy's gain comes from.")
     ] = False,
     emulate: Annotated[
         bool,
@@ -68,6 +76,9 @@ def run(
 ) -> None:
     """Run a scenario: every policy on every seed, one table, one report.
 
+    --optimum and --gain-by-knob play many more runs: every point of the ladder for ever, plans of
+    somebody who knows the channel, and the policies on ladders without some of the knobs.
+
     Exit code 1 if a claim of the scenario does not hold, 2 if the scenario is wrong, 3 if this
     machine cannot emulate it.
     """
@@ -87,9 +98,20 @@ def run(
     loaded = load(scenario, overrides or [])
     if strict:
         refuse_assumed(loaded)
+    asked = {"optimum": optimum, "gain_by_knob": gain_by_knob}
+    questions = [question for question, wanted in asked.items() if wanted]
+    if questions and emulate:
+        raise typer.BadParameter("--optimum and --gain-by-knob simulate; leave --emulate out")
     what = "emulating" if emulate else "simulating"
     with progress_bar(f"{what} {loaded.spec.name}") as progress:
-        folder = run_scenario(loaded, out, workers=workers, emulation=emulation, progress=progress)
+        folder = run_scenario(
+            loaded,
+            out,
+            workers=workers,
+            emulation=emulation,
+            progress=progress,
+            questions=questions,
+        )
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     if as_json:
         typer.echo(json.dumps({"folder": str(folder), **summary}, indent=1, ensure_ascii=False))

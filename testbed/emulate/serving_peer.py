@@ -281,13 +281,12 @@ class Peer:
 
     def dismiss(self, fault: Fault, message: str, now_ns: int) -> None:
         """Say why the connection ends; the peer has a moment to read it."""
-        in_step = not self._outbox and self.state is not State.TLS
         self._parser = Parser({})
-        self._outbox.clear()  # half a message cannot be taken back, and nothing may follow it
-        if in_step:
+        self.partial_ns = None
+        if self.state is not State.TLS and self.stalled_ns is None:
             self.send(Type.FAREWELL, Farewell(fault, message).pack())
             self.flush(now_ns)
-            self._outbox.clear()
+        self._outbox.clear()
         self.state, self.since_ns = State.LEAVING, now_ns
         with suppress(OSError):
             self.sock.shutdown(socket.SHUT_WR)

@@ -15,6 +15,7 @@ from typing import Any
 from testbed.metrics import METRICS
 from testbed.report import delivered, joules, latency, shares, timeline, tradeoffs
 from testbed.report.baselines import rivals
+from testbed.report.besides import Aside, asides
 from testbed.report.plot import Chart
 from testbed.report.provenance import figure_count, figure_rows, repeat_with, stamp_rows
 from testbed.report.tables import table
@@ -30,6 +31,7 @@ def page(view: View) -> str:
         ("results", "Results", _results(view)),
         ("baselines", "Simple rivals", rivals(view)),
         *([("delivered", "What was shown", _charts(boxes))] if boxes else []),
+        *((aside.key, aside.title, _aside(aside)) for aside in asides(view.run.summary)),
         ("latency", "Latency", _charts(drawn := latency.charts(view))),
         ("energy", "Energy", _charts(energy := joules.charts(view))),
         ("accuracy", "Accuracy and its cost", _charts(costs := tradeoffs.charts(view))),
@@ -143,6 +145,12 @@ def _results(view: View) -> str:
         for c in view.columns
     )
     return said + f"<details><summary>What the columns mean</summary><dl>{terms}</dl></details>"
+
+
+def _aside(aside: Aside) -> str:
+    rows = [[escape(cell) for cell in row] for row in aside.rows]
+    said = table(escape(aside.title), [escape(head) for head in aside.heads], rows)
+    return said + f'<p class="note">{escape(aside.note)}</p>'
 
 
 def _charts(charts: Iterable[Chart]) -> str:

@@ -108,3 +108,38 @@ def test_a_junit_file_that_cannot_be_written_is_exit_code_3(command, tmp_path, w
 
     assert code == 3
     assert "a.xml" in err
+
+
+def test_what_a_run_is_asked_for_besides_is_printed_kept_and_reported(
+    command, tmp_path, world_data
+):
+    world_data["clients"][0]["ladder"] = {"widths": [0.167, 0.25], "modes": ["split", "skip"]}
+    world_data["policies"]["planner"] = {"kind": "mpc"}
+    scenario = tmp_path / "asked.yaml"
+    scenario.write_text(json.dumps(world_data | {"duration_s": 3, "seeds": [1, 2]}))
+    code, out, _ = command(
+        "run", scenario, "--out", tmp_path / "runs", "--optimum", "--gain-by-knob"
+    )
+    (folder,) = (tmp_path / "runs").iterdir()
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+
+    assert code == 0
+    assert "How far from the best possible" in out
+    assert set(summary["gain_by_knob"]["planner"]["shares"]) == {"width", "skip"}
+    for name in ("report.html", "report.md"):
+        text = (folder / name).read_text(encoding="utf-8")
+        assert "How far from the best possible" in text
+        assert "Which knob the gain comes from" in text
+
+
+def test_the_optimum_of_several_clients_is_refused_before_anything_runs(
+    command, tmp_path, world_data
+):
+    world_data["clients"][0]["count"] = 2
+    scenario = tmp_path / "two.yaml"
+    scenario.write_text(json.dumps(world_data))
+    code, _, err = command("run", scenario, "--out", tmp_path / "runs", "--optimum")
+
+    assert code == 2
+    assert "one client" in err
+    assert not list((tmp_path / "runs").glob("*/frames.parquet"))
