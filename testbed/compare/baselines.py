@@ -169,7 +169,7 @@ def _roles(ladder: Sequence[Rung]) -> Iterator[tuple[str, Any, str]]:
     split = [rung for rung in ladder if rung["mode"] == Mode.SPLIT]
     widest = max((rung["width"] for rung in split), default=1.0)
     depths = sorted({rung["bits"] for rung in split if rung["width"] == widest})
-    few = depths[0] if len(depths) > 1 else None
+    few, most = (depths[0], depths[-1]) if len(depths) > 1 else (None, 0)
     add = f"not run; add a policy {{kind: fixed, width: {widest:g}, bits: {few}}}"
     yield (
         "fewer bits alone",
@@ -177,7 +177,7 @@ def _roles(ladder: Sequence[Rung]) -> Iterator[tuple[str, Any, str]]:
             _fixed(options)
             and options.get("mode", Mode.SPLIT) == Mode.SPLIT
             and options.get("width", 1.0) == widest
-            and options.get("bits", 8) < depths[-1]
+            and options.get("bits", 8) < most
         ),
         add if few else "the ladder has one number of bits at its full width",
     )
