@@ -52,7 +52,8 @@ class OperatingPoint:
     Args:
         width: α, the share of channels in use, in (0, 1]; 0 for `skip`.
         bits: Bits per bottleneck value; 0 where there is no bottleneck.
-        codec: Entropy coder of the payload; `raw` is plain packing.
+        codec: Entropy coder of the payload, `raw` being plain packing; of `offload` the codec of
+            the picture, with its quality.
         mode: Where the frame is processed.
     """
 
@@ -65,7 +66,7 @@ class OperatingPoint:
         if self.mode is Mode.SPLIT:
             coded = "" if self.codec == "raw" else f" {self.codec}"
             return f"α={self.width:g} {self.bits} bit{coded}"
-        return str(self.mode)
+        return f"{self.mode} {self.codec}" if self.mode is Mode.OFFLOAD else str(self.mode)
 
 
 SKIP = OperatingPoint(width=0.0, bits=0, mode=Mode.SKIP)
@@ -288,3 +289,4 @@ class FrameRecord:
     stale_ns: int | None = None  # age of the newest answer at the client when this was captured
     battery_j: float | None = None  # left when it was captured
     temperature_c: float | None = None
+    dataset_frame: int | None = None  # what the camera saw, where the detector is a recording

@@ -130,6 +130,7 @@ class Run:
     scenario: dict[str, Any]
     provenance: dict[str, Any]
     summary: dict[str, Any] | None
+    accuracy: dict[str, Any] | None = None  # what recorded detections were worth
 
 
 def rows_of(
@@ -174,6 +175,7 @@ def _frame_table(
         return pc.if_else(pc.greater(values, end_ns), pa.scalar(None, pa.int64()), values)
 
     points = [record.point for record in records]
+    codecs = [None if p is None else p.codec for p in points]
     count = len(records)
     columns = {
         "policy": _same(policy, count),
@@ -195,6 +197,8 @@ def _frame_table(
         "stale_ns": column("stale_ns", pa.int64()),
         "battery_j": column("battery_j", pa.float64()),
         "temperature_c": column("temperature_c", pa.float64()),
+        "codec": _coded(codecs, sorted({codec for codec in codecs if codec is not None})),
+        "dataset_frame": column("dataset_frame", pa.int32()),
     }
     return pa.table(columns)
 
@@ -237,7 +241,7 @@ def _coded(values: Iterable[str | None], known: list[str]) -> pa.Array:
 
     code = {value: i for i, value in enumerate(known)}
     codes = pa.array([None if value is None else code[value] for value in values], pa.int32())
-    return pa.DictionaryArray.from_arrays(codes, pa.array(known))
+    return pa.DictionaryArray.from_arrays(codes, pa.array(known, pa.string()))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -340,15 +344,23 @@ def read_back(folder: Path) -> Run:
 
     provenance = _provenance(folder)
     with _readable(folder):
-        summary = folder / "summary.json"
         return Run(
             folder,
             _frame(pq.read_table(folder / "frames.parquet")),
             _frame(pq.read_table(folder / "energy.parquet")),
             YAML(typ="safe").load((folder / "scenario.yaml").read_text(encoding="utf-8")),
             provenance,
-            json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else None,
+            _json(folder / "summary.json"),
+            _json(folder / "accuracy.json"),
         )
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    """Return the content of a file that need not be there."""
+    if not path.exists():
+        return None
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def _provenance(folder: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ CONTENT = ["frames.parquet", "energy.parquet", "scenario.yaml", "summary.json", 
 COLUMNS = (
     "policy seed client frame captured_ns encode_start_ns encode_end_ns send_start_ns sent_ns "
     "arrived_ns batch_start_ns decoded_ns answered_ns width bits mode payload_bytes wire_bytes "
-    "encode_j radio_j fate stale_ns battery_j temperature_c"
+    "encode_j radio_j fate stale_ns battery_j temperature_c codec dataset_frame"
 ).split()
 
 

@@ -12,6 +12,8 @@ import typer
 
 from testbed.cli import (
     check,
+    compare,
+    data,
     energy,
     estimate,
     evaluate,
@@ -19,12 +21,15 @@ from testbed.cli import (
     profile,
     report,
     run,
+    serve,
     sweep,
     trace,
     train,
     transfer,
 )
 from testbed.errors import EnvironmentLacks, TestbedError
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="testbed",
@@ -38,10 +43,12 @@ app = typer.Typer(
 
 for module in (
     run,
+    serve,
     sweep,
     energy,
     check,
     report,
+    compare,
     look,
     trace,
     transfer,
@@ -49,6 +56,7 @@ for module in (
     profile,
     train,
     evaluate,
+    data,
 ):
     module.register(app)
 
@@ -70,6 +78,8 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()  # while somebody can still be told that it does not work
+        if code == INTERRUPTED:  # Typer takes Ctrl-C for itself, and says nothing
+            print("interrupted", file=sys.stderr)  # noqa: T201
     except TestbedError as error:
         print(error, file=sys.stderr)  # noqa: T201
         code = error.exit_code
@@ -81,7 +91,7 @@ def main() -> None:
         code = error.exit_code
     except (typer.Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)  # noqa: T201
-        code = 130
+        code = INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
         _discard_output()
         code = 0

@@ -25,7 +25,7 @@ def body_of(setup: ClientSetup, ledger: Ledger, end_ns: int, draw: Draw) -> Body
     """Return the body of a client, None for one whose encoder is all there is to say."""
     spec = setup.spec
     plain = spec.battery is None and spec.ambient_c is None and spec.weights is None
-    measured = any(point.detector == setup.detector.name for point in setup.device.sheet.points)
+    measured = any(point.detector == setup.detector.timed_as for point in setup.device.sheet.points)
     return None if plain and not measured else Body(setup, ledger, end_ns, draw)
 
 
@@ -52,7 +52,7 @@ class Body:
         self._plain = (draw(device.jitter_cv), device.compute_w)
         self._measured: dict[int, tuple[list[float], float]] = {}
         for rung in setup.ladder:
-            point = device.point(setup.detector.name, rung.point.width)
+            point = device.point(setup.detector.timed_as, rung.point.width)
             if point and rung.point.mode is Mode.SPLIT:
                 cv = point.jitter_cv.value if point.jitter_cv else device.jitter_cv
                 power_w = device.compute_w

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from testbed.clients.body import body_of
+from testbed.clients.film import film_of
 from testbed.devices.ledger import Ledger
 from testbed.devices.radio import Radio
 from testbed.links.transport import Loss
@@ -133,6 +134,7 @@ class Client(ABC):
             return _jitter(cv, stream(seed, name, "encode"), len(self._captures))
 
         self._jitter = draw(setup.device.jitter_cv)
+        self._film = film_of(setup, seed, name, len(self._captures))
         self._body = body_of(setup, self.ledger, end_ns, draw)
         self._holds: dict[int, int] = {}  # frames on the air until nobody knows when: since when
         policy.reset(stream(seed, name, "policy"))
@@ -156,6 +158,8 @@ class Client(ABC):
         number = len(self.frames)
         captured_ns = self._captures[number]  # the camera's own time, however late we learn of it
         frame = FrameRecord(number, captured_ns)
+        if self._film is not None:
+            frame.dataset_frame = self._film.seen[number]
         if self._newest_answer_ns is not None:
             frame.stale_ns = captured_ns - self._newest_answer_ns
         self.frames.append(frame)
@@ -252,6 +256,8 @@ class Client(ABC):
             self._answer(frame, Fate.LOCAL, now)
         else:
             frame.payload_bytes = rung.payload_bytes
+            if self._film is not None and frame.dataset_frame is not None:
+                frame.payload_bytes = self._film.payload_bytes(rung, frame.dataset_frame)
             self._outstanding[frame.frame] = frame
             ready_ns = self.radio.wake(now)
             if ready_ns > now:

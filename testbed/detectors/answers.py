@@ -18,8 +18,16 @@ SCORE_LEVELS = 65_535
 MOST_BOXES = 100
 """Of a picture, the best ones; COCO's metrics look at no more."""
 
+PICTURE_CODECS = ("jpeg", "webp")
+"""What a picture is sent as by the mode `offload`; a point's codec adds the quality: `jpeg-75`."""
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+
+def is_picture_codec(codec: str) -> bool:
+    """Return whether a point's codec is that of a picture, with its quality."""
+    return codec.partition("-")[0] in PICTURE_CODECS
 
 
 def written(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> tuple[Ints, Ints]:

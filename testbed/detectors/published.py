@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Literal
 
+from testbed.detectors.configurations import find
 from testbed.detectors.table_file import payload_bytes, read
 from testbed.errors import UnknownName
 from testbed.model import LOCAL, Ladder, OperatingPoint, Rung
@@ -145,6 +146,11 @@ class DetectorTable:
         return 3 * self.input_side**2
 
     @property
+    def timed_as(self) -> str:
+        """What the files of devices and servers call it, where its times were measured."""
+        return self.name
+
+    @property
     def widths(self) -> tuple[float, ...]:
         """The widths that have a point, rising."""
         return tuple(point.width for point in self.points)
@@ -198,6 +204,18 @@ class DetectorTable:
                 for point in self.points
             )
         )
+
+
+def point_name(network: str, side: int) -> str:
+    """Return what a network with pictures of that size is called in the file of a device.
+
+    The published table where there is one of this size, because that is what a scenario names; a
+    size that is not the network's own is part of the name, lest a time be used for another size.
+    """
+    table = f"{PREFIX}{network}"
+    if table in names() and load(table).input_side == side:
+        return table
+    return network if find(network).side == side else f"{network}@{side}"
 
 
 def names() -> list[str]:

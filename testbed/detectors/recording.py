@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.detectors.answers import read_back
+from testbed.detectors.published import point_name
 from testbed.errors import TestbedError
 from testbed.metrics.boxes import Found, Truth
 from testbed.model import Ladder, Mode, OperatingPoint, Rung
@@ -137,6 +138,11 @@ class Recording:
     def __getstate__(self) -> dict[str, Any]:
         """Leave behind what can be read again, so that a scenario travels light."""
         return {key: self.__dict__[key] for key in self.__dataclass_fields__}
+
+    @property
+    def timed_as(self) -> str:
+        """What the files of devices and servers call it, where its times were measured."""
+        return point_name(self.network, self.side)
 
     @property
     def widths(self) -> tuple[float, ...]:

@@ -15,19 +15,27 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from testbed.emulate import kernel
-from testbed.emulate.crossing import FAR_NS, Crossing, crossing
-from testbed.emulate.interfaces import MTU_BYTES, client_address
+from testbed.emulate.crossing import FAR_NS, Crossing, DelayCrossing, crossing
+from testbed.emulate.interfaces import (
+    ETHERNET_HEADER,
+    MTU_BYTES,
+    client_address,
+    frames_dropped,
+)
 from testbed.emulate.lateness import Lateness
 from testbed.emulate.messages import Ended, Messages
 from testbed.emulate.packetlog import DOWNLINK, LOST, PASSED, QUEUE, UPLINK, Capture, PacketLog
+from testbed.emulate.shaping import ETHERNET_BYTES, Follower
+from testbed.links.link import Path as LinkPath
 from testbed.model import NS_PER_MS
 from testbed.parts import Nested
 from testbed.scenario import LinkSpec
-from testbed.scenario.channels import open_channel
+from testbed.scenario.channels import open_channel, open_medium
 
 _CONTROL = 3
 _BURST = 32
@@ -47,6 +55,8 @@ class Relay:
         crossings: From the clients, and to the clients.
         log: Where packets are logged; None for nowhere.
         captures: For each of `ends`; empty for none.
+        header: What stands before an IP packet at the ends.
+        followers: What lets the kernel shape.
     """
 
     def __init__(
@@ -57,14 +67,20 @@ class Relay:
         crossings: tuple[Crossing, Crossing],
         log: PacketLog | None = None,
         captures: Sequence[Capture] = (),
+        header: bytes = b"",
+        followers: Sequence[Follower] = (),
     ) -> None:
         self._control = control
         self._ends = list(ends)
         self._server = len(ends) - 1
         self._number_of = {socket.inet_aton(text): n for n, text in enumerate(addresses)}
         self._crossings = crossings
+        for direction, way in enumerate(crossings):
+            way.on_loss = partial(self._gone, direction, LOST)
         self._log = log
         self._captures = captures
+        self._header = header
+        self._followers = list(followers)
         self._start_ns = 0
         self._begun = False
         self.lateness = Lateness()
@@ -79,7 +95,12 @@ class Relay:
         while True:
             self._release(UPLINK, up)
             self._release(DOWNLINK, down)
-            wait_ns = min(up.next_ns, down.next_ns) - clock()
+            next_ns = min(up.next_ns, down.next_ns)
+            for follower in self._followers:
+                if follower.next_ns <= clock():
+                    follower.act(clock())
+                next_ns = min(next_ns, follower.next_ns)
+            wait_ns = next_ns - clock()
             if self._log is not None and wait_ns > _QUIET_NS:
                 self._log.flush()
             wait_s = min(max(wait_ns, 0), FAR_NS // 1000) * 1e-9
@@ -94,12 +115,15 @@ class Relay:
     def _read(self, end: int, number: int) -> None:
         up, down = self._crossings
         from_server = number == self._server
+        begin = len(self._header)
         for _ in range(_BURST):
             try:
                 packet = os.read(end, MTU_BYTES + 100)
             except BlockingIOError:
                 return
             now_ns = time.monotonic_ns()
+            if begin:
+                packet = packet[begin:]
             if packet[0] >> 4 != 4:
                 continue  # only IPv4 has an address here
             client = self._number_of.get(packet[16:20]) if from_server else number
@@ -109,17 +133,22 @@ class Relay:
                 self._captures[number].add(now_ns, packet)
             direction, way = (DOWNLINK, down) if from_server else (UPLINK, up)
             gone = way.arrive(now_ns, client, packet)
-            if gone is not None and self._log is not None:
-                at_ns = now_ns - self._start_ns
-                fate = _FATES[gone]
-                self._log.add(direction, fate, client, len(packet), at_ns, at_ns, at_ns)
+            if gone is not None:
+                self._gone(direction, _FATES[gone], client, len(packet), now_ns)
+
+    def _gone(self, direction: int, fate: int, client: int, size_bytes: int, at_ns: int) -> None:
+        """Log a packet that does not get to the other end."""
+        if self._log is not None:
+            at_ns -= self._start_ns
+            self._log.add(direction, fate, client, size_bytes, at_ns, at_ns, at_ns)
 
     def _release(self, direction: int, way: Crossing) -> None:
         now_ns = time.monotonic_ns()
+        header = self._header
         while (due := way.take(now_ns)) is not None:
             end = self._server if direction == UPLINK else due.client
             with suppress(BlockingIOError):
-                os.write(self._ends[end], due.packet)
+                os.write(self._ends[end], header + due.packet if header else due.packet)
             now_ns = time.monotonic_ns()
             if self._begun and due.arrived_ns >= self._start_ns:
                 self.lateness.add(now_ns - due.due_ns)
@@ -145,6 +174,8 @@ class Relay:
             self._begun = True
             for way in self._crossings:
                 way.begin(self._start_ns)
+            for follower in self._followers:
+                follower.begin(self._start_ns)
             self._control.send({"op": "started", "at_ns": self._start_ns})
             return True
         return False
@@ -164,15 +195,37 @@ def main() -> None:
         sys.exit(1)
 
 
-def _run(control: Messages, plan: dict[str, Any]) -> None:
+def _channels(plan: dict[str, Any]) -> tuple[tuple[Crossing, Crossing], list[Follower]]:
+    """Return both directions, and what lets the kernel shape them if it does."""
     clients: list[str] = plan["clients"]
-    ways: list[Crossing] = []
     link = Nested("link", LinkSpec)
+    ways: list[Crossing] = []
+    followers = []
+    shaped = plan["shaped"]
+    connection = socket.socket(fileno=_CONTROL + 2 + len(clients)) if shaped else None
     for direction in ("uplink", "downlink"):
         spec = link.validate(plan[direction])
         assert isinstance(spec, LinkSpec)
-        channel = open_channel(spec, clients, direction, plan["seed"])
-        ways.append(crossing(channel, clients, spec.delay_ns))
+        if connection is None:
+            channel = open_channel(spec, clients, direction, plan["seed"])
+            ways.append(crossing(channel, clients, spec.delay_ns))
+            continue
+        medium = open_medium(spec, clients, direction, plan["seed"])
+        ways.append(DelayCrossing(LinkPath(medium, spec.delay_ns)))
+        # The uplink is delayed before it is shaped; its curve begins as much later.
+        towards, overhead, after_ns = (
+            ("server", ETHERNET_BYTES, spec.delay_ns)
+            if direction == "uplink"
+            else ("clients", 0, 0)
+        )
+        follower = Follower(connection, shaped[towards], medium.capacity, overhead, after_ns)
+        followers.append(follower)
+    return (ways[0], ways[1]), followers
+
+
+def _run(control: Messages, plan: dict[str, Any]) -> None:
+    clients: list[str] = plan["clients"]
+    ways, followers = _channels(plan)
     log = PacketLog(Path(plan["log"]), plan["about"]) if plan["log"] else None
     captures = []
     if plan["capture"]:
@@ -182,7 +235,8 @@ def _run(control: Messages, plan: dict[str, Any]) -> None:
         captures.append(Capture(folder / "server.pcap"))
     ends = list(range(_CONTROL + 1, _CONTROL + 2 + len(clients)))
     addresses = [client_address(number) for number in range(len(clients))]
-    relay = Relay(control, ends, addresses, (ways[0], ways[1]), log, captures)
+    header = ETHERNET_HEADER if plan["backend"] == "packet" else b""
+    relay = Relay(control, ends, addresses, ways, log, captures, header, followers)
     kernel.exact_timers()
     kernel.lock_memory()
     realtime = plan["realtime"] and kernel.realtime(kernel.RELAY_PRIORITY)
@@ -205,6 +259,7 @@ def _run(control: Messages, plan: dict[str, Any]) -> None:
             "packets": late.count,
             "queue_drops": sum(way.queue_drops for way in ways),
             "losses": sum(way.losses for way in ways),
+            "kernel_drops": sum(map(frames_dropped, ends)) if header else 0,
             "late_p50_ns": late.quantile_ns(500),
             "late_p99_ns": late.quantile_ns(990),
             "late_p999_ns": late.quantile_ns(999),

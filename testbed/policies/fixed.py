@@ -20,7 +20,9 @@ class Fixed(Policy):
 
     width: Annotated[float, Field(gt=0, le=1, description="α of the encoder.")] = 1.0
     bits: Annotated[int, Field(ge=1, le=16, description="Bits per bottleneck value.")] = 8
-    codec: Annotated[str, Field(description="Entropy coder of the payload.")] = "raw"
+    codec: Annotated[
+        str, Field(description="Entropy coder, or of `offload` that of the picture.")
+    ] = "raw"
     mode: Annotated[Mode, Field(description="Where frames are processed.")] = Mode.SPLIT
 
     @property
@@ -31,6 +33,8 @@ class Fixed(Policy):
             return SKIP
         if mode is Mode.LOCAL:
             return LOCAL
+        if mode is Mode.OFFLOAD:
+            return OperatingPoint(1.0, 0, self.codec, mode)
         return OperatingPoint(self.width, self.bits, self.codec, mode)
 
     def check(self, ladder: Ladder) -> None:

@@ -43,18 +43,6 @@ def config_name(name: str) -> str:
     return find(plain).name
 
 
-def point_name(name: str, side: int) -> str:
-    """Return what a network with pictures of that size is called in a file.
-
-    The published table where there is one of this size, because that is what a scenario names; a
-    size that is not the network's own is part of the name, lest a time be used for another size.
-    """
-    table = f"{published.PREFIX}{name}"
-    if table in published.names() and published.load(table).input_side == side:
-        return table
-    return name if find(name).side == side else f"{name}@{side}"
-
-
 def widths_of(name: str, wanted: Sequence[float] | None) -> tuple[float, ...]:
     """Return the widths to measure, rising. Raise a `TestbedError` for one it does not have."""
     known = find(name).widths

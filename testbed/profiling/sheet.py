@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from testbed.detectors.published import point_name
 from testbed.devices.figures import Figure
 from testbed.devices.profile import DeviceProfile
 from testbed.devices.sheets import DeviceSheet, NetworkSheet, PointSheet, ServerSheet, WeightsSheet
 from testbed.errors import EnvironmentLacks
 from testbed.profiling.environment import Environment
-from testbed.profiling.networks import PARTS, YARDSTICK, YARDSTICK_SIDE, point_name
+from testbed.profiling.networks import PARTS, YARDSTICK, YARDSTICK_SIDE
 from testbed.profiling.take import FLOOR_SIDE, Measurement, Point
 
 IDLE_W_PER_CPU = 1.0

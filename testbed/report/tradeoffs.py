@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from testbed.metrics import PERCENTILES, Interval
+from testbed.metrics import PERCENTILES, Interval, way
 from testbed.model import Mode
 from testbed.report.labels import placed
 from testbed.report.plot import (
@@ -226,6 +226,7 @@ def _rungs(rungs: list[dict[str, Any]]) -> Figure:
 
 def _rung_name(rung: dict[str, Any]) -> str:
     if rung["mode"] != Mode.SPLIT:
-        return str(rung["mode"])
+        return way(rung["mode"], rung.get("codec"))
     bits = "" if rung["bits"] == 8 else f", {rung['bits']} bit"
-    return f"α = {rung['width']:g}{bits}"
+    codec = "" if rung.get("codec", "raw") == "raw" else f", {rung['codec']}"
+    return f"α = {rung['width']:g}{bits}{codec}"

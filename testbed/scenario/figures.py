@@ -54,7 +54,7 @@ def entries(scenario: Scenario) -> Iterator[Entry]:
     """
     server, named = scenario.server, scenario.spec.server.profile
     file = _file("devices/servers", named)
-    detectors = {client.detector.name for client in scenario.clients}
+    detectors = {client.detector.timed_as for client in scenario.clients}
     for key, figure in server.figures():
         used = not _UNREAD.match(key) and not _UNREAD_OF_A_SERVER.match(key)
         used = used and _measured(key, server.sheet.points, detectors)
@@ -93,7 +93,7 @@ def _of_device(label: str, client: Client) -> Iterator[Entry]:
     moved = _keys_of_mode(file, spec.mode) if spec.mode is not None else {}
     for key, figure in device.figures():
         used = not _UNREAD.match(key) and not key.startswith(tuple(unused))
-        used = used and _measured(key, device.sheet.points, {client.detector.name})
+        used = used and _measured(key, device.sheet.points, {client.detector.timed_as})
         yield Entry(label, file, moved.get(key, key), figure, used)
 
 

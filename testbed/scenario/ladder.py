@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from testbed.detectors.recording import Recording
 from testbed.model import LOCAL, SKIP, Ladder, Mode, OperatingPoint, Rung
+from testbed.scenario import recorded
 from testbed.scenario.schema import LadderSpec
 
 if TYPE_CHECKING:
@@ -18,8 +20,11 @@ Fault = tuple[tuple[str | int, ...], str]
 """The key path within the ladder, and what is wrong there."""
 
 
-def faults(spec: LadderSpec, table: DetectorTable) -> Iterator[Fault]:
+def faults(spec: LadderSpec, table: DetectorTable | Recording) -> Iterator[Fault]:
     """Yield everything that the detector cannot do of what is asked for."""
+    if isinstance(table, Recording):
+        yield from recorded.faults(spec, table)
+        return
     if spec.widths != "all":
         listed = ", ".join(f"{width:g}" for width in table.widths)
         for i, width in enumerate(spec.widths):
@@ -44,13 +49,18 @@ def faults(spec: LadderSpec, table: DetectorTable) -> Iterator[Fault]:
 
 
 def build(
-    spec: LadderSpec, table: DetectorTable, device: DeviceProfile, server: ServerProfile | None
+    spec: LadderSpec,
+    table: DetectorTable | Recording,
+    device: DeviceProfile,
+    server: ServerProfile | None,
 ) -> Ladder:
     """Return the ladder of a spec that has no faults.
 
     Without a server (because the scenario's is wrong) decode times are zero: good enough to check
     the rest of the scenario.
     """
+    if isinstance(table, Recording):
+        return recorded.build(spec, table, device, server)
     rungs: list[Rung] = []
     for mode in spec.modes:
         if mode is Mode.SKIP:

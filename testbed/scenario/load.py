@@ -31,6 +31,7 @@ from testbed.scenario.warn import warnings_of
 
 if TYPE_CHECKING:
     from testbed.detectors.published import DetectorTable
+    from testbed.detectors.recording import Recording
     from testbed.devices.profile import DeviceProfile, RadioProfile, ServerProfile
     from testbed.devices.weights import Cost
 
@@ -59,7 +60,7 @@ class Client:
     spec: ClientSpec
     device: DeviceProfile
     radio: RadioProfile
-    detector: DetectorTable
+    detector: DetectorTable | Recording
     ladder: Ladder
     switch_cost: Cost | None
 
@@ -141,14 +142,14 @@ def load_text(
         for group, e in zip(spec.clients, equipment, strict=True)
     )
     ladders = {client.spec.name: client.ladder for client in clients}
-    configurable = {client.spec.name: client.detector.configurable for client in clients}
+    detectors = {client.spec.name: client.detector for client in clients}
     return Scenario(
         spec=spec,
         server=server,
         clients=clients,
         digest=_digest(spec, resolver.hashes),
         files=resolver.files,
-        warnings=tuple(warnings_of(spec, ladders, configurable, resolver.traces)),
+        warnings=tuple(warnings_of(spec, ladders, detectors, resolver.traces)),
     )
 
 

@@ -17,10 +17,11 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from testbed import catalog, traces
 from testbed.catalog import Shelf
-from testbed.detectors import published
+from testbed.detectors import published, recording
+from testbed.detectors.recording import Recording
 from testbed.devices import profile
 from testbed.devices.weights import Cost, Residency, switch_cost
-from testbed.errors import InputErrors, Problem, TestbedError, TraceError
+from testbed.errors import InputErrors, Problem, TestbedError, TraceError, UnknownName
 from testbed.model import Ladder
 from testbed.parts import (
     CatalogFile,
@@ -31,8 +32,14 @@ from testbed.parts import (
     make,
     markers,
 )
-from testbed.scenario import ladder
-from testbed.scenario.schema import BatterySpec, LadderSpec, UtilitySpec, WeightsSpec
+from testbed.scenario import ladder, recorded
+from testbed.scenario.schema import (
+    BatterySpec,
+    LadderSpec,
+    SourceSpec,
+    UtilitySpec,
+    WeightsSpec,
+)
 from testbed.scenario.source import OVERRIDES, KeyPath, Source
 
 if TYPE_CHECKING:
@@ -62,7 +69,7 @@ class Equipment:
 
     device: DeviceProfile
     radio: RadioProfile
-    detector: DetectorTable
+    detector: DetectorTable | Recording
     ladder: Ladder
     switch_cost: Cost | None
 
@@ -109,6 +116,10 @@ class Resolver:
         detector = self._detector((*path, "detector"))
         below = (*path, "ladder")
         spec = LadderSpec() if self.source.get(below) is None else self.sound(LadderSpec, below)
+        if isinstance(detector, Recording):
+            camera = self.sound(SourceSpec, (*path, "source"))
+            for key, message in recorded.source_faults(camera, detector) if camera else ():
+                self.report((*path, "source", *key), message)
         if detector is None or spec is None:
             return None
         for key, message in ladder.faults(spec, detector):
@@ -181,7 +192,7 @@ class Resolver:
             self.report((*path, "ambient_c"), message)
 
     def _switch_cost(
-        self, path: KeyPath, device: DeviceProfile, detector: DetectorTable
+        self, path: KeyPath, device: DeviceProfile, detector: DetectorTable | Recording
     ) -> Cost | None:
         """Return what other weights cost, None if nothing or after reporting what is wrong."""
         spec = self.sound(WeightsSpec, path)
@@ -198,17 +209,31 @@ class Resolver:
             self.report(path, f"{device.name}: {error}")
             return None
 
-    def _detector(self, path: KeyPath) -> DetectorTable | None:
+    def _detector(self, path: KeyPath) -> DetectorTable | Recording | None:
         name = self.sound(str, path)
         if name is None:
             return None
         try:
-            found = published.load(name)
+            found = self._table_or_recording(name)
         except TestbedError as error:
             self.report(path, str(error))
             return None
         self.files[found.name] = self.hashes[path] = found.sha256
+        self.source.put(path, found.name)
         return found
+
+    def _table_or_recording(self, name: str) -> DetectorTable | Recording:
+        try:
+            folder = recording.find(name, self.source.folder)
+        except (OSError, ValueError) as error:  # too long, or with a NUL byte in it
+            reason = getattr(error, "strerror", None) or str(error)
+            raise TestbedError(f"cannot be the name of a recording: {reason}") from None
+        if folder is not None:
+            return recording.load(folder)
+        tables = published.names()
+        if name not in tables:
+            raise UnknownName("detector", name, [*tables, *recording.names()])
+        return published.load(name)
 
     def _profile(self, path: KeyPath, shelf: Shelf, load: Callable[[Path], T]) -> T | None:
         file = self._find(path, shelf)

@@ -186,7 +186,10 @@ class SourceSpec(Keys):
     """The camera of a client."""
 
     dataset: str | None = Field(
-        None, description="Name of the pictures, for detectors that are recordings."
+        None,
+        description=(
+            "Name of the pictures; null is whatever the detector, a recording, was recorded on."
+        ),
     )
     fps: float = Field(gt=0, le=1000, description="Frames captured per second.")
     phase: Annotated[float, Field(ge=0)] | Literal["random"] = Field(
@@ -221,7 +224,12 @@ class LadderSpec(Keys):
         ),
     )
     codecs: Annotated[tuple[str, ...], *_LIST] = Field(
-        ("raw",), min_length=1, description="Entropy coders of the payload; `raw` is none."
+        ("raw",),
+        min_length=1,
+        description=(
+            "Entropy coders of the payload, `raw` being none, and for `offload` codecs of the "
+            "picture, such as `jpeg-75`; without any of these, all that were recorded."
+        ),
     )
 
 
@@ -269,7 +277,10 @@ class ClientSpec(Keys):
     )
     radio: str = Field(description="Radio profile: a name in the catalogue, or a path.")
     detector: str = Field(
-        description="What is encoded: a published table, such as `published/efficientdet-d2-bw`."
+        description=(
+            "What is encoded: a recording, by its name or its folder, or a published table, such "
+            "as `published/efficientdet-d2-bw`."
+        )
     )
     source: SourceSpec = Field(description="The camera.")
     ladder: LadderSpec = Field(

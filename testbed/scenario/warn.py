@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from testbed.detectors.recording import Recording
 from testbed.model import NS_PER_MS, NS_PER_S, Ladder, Mode
 from testbed.parts import PartSpec
+from testbed.scenario.recorded import dominated
 from testbed.scenario.schema import ClientSpec, ScenarioSpec
 from testbed.scenario.source import KeyPath, dotted
 
 if TYPE_CHECKING:
+    from testbed.detectors.published import DetectorTable
     from testbed.traces.trace import Trace
 
 PUBLISHED = "published/"
@@ -22,7 +25,7 @@ _MEANT: dict[KeyPath, str] = {("network", "uplink"): "up", ("network", "downlink
 def warnings_of(
     spec: ScenarioSpec,
     ladders: Mapping[str, Ladder],
-    configurable: Mapping[str, bool],
+    detectors: Mapping[str, DetectorTable | Recording],
     traces: Mapping[KeyPath, Trace],
 ) -> Iterator[str]:
     """Yield one sentence for each thing, beginning with the key path it is about.
@@ -30,7 +33,7 @@ def warnings_of(
     Args:
         spec: The scenario.
         ladders: Of each group of clients, by its name.
-        configurable: Whether its detector has one set of weights for all widths.
+        detectors: The same for its detector.
         traces: From the key path of each trace's name to the trace.
     """
     if len(spec.seeds) == 1:
@@ -41,11 +44,7 @@ def warnings_of(
     yield from _forecasts(spec)
     for i, client in enumerate(spec.clients):
         yield from _client(
-            spec,
-            f"clients.{i}",
-            client,
-            ladders[client.name],
-            configurable=configurable[client.name],
+            spec, f"clients.{i}", client, ladders[client.name], detectors[client.name]
         )
 
 
@@ -95,9 +94,15 @@ def _trace(spec: ScenarioSpec, path: KeyPath, trace: Trace) -> Iterator[str]:
 
 
 def _client(
-    spec: ScenarioSpec, where: str, client: ClientSpec, ladder: Ladder, *, configurable: bool
+    spec: ScenarioSpec,
+    where: str,
+    client: ClientSpec,
+    ladder: Ladder,
+    detector: DetectorTable | Recording,
 ) -> Iterator[str]:
-    if client.source.dataset is not None:
+    if isinstance(detector, Recording):
+        yield from _recording(spec, where, client, ladder, detector)
+    elif client.source.dataset is not None:
         yield f"{where}.source.dataset: has no effect, because a published table has no pictures"
     busy = [rung for rung in ladder if rung.point.mode is not Mode.SKIP]
     fastest = min(rung.encode_ns for rung in busy)
@@ -108,7 +113,7 @@ def _client(
         )
     widths = {rung.point.width for rung in ladder if rung.point.mode is Mode.SPLIT}
     switches = any(policy.kind != "fixed" for policy in spec.policies.values())
-    if not configurable and client.weights is None and len(widths) > 1 and switches:
+    if not detector.configurable and client.weights is None and len(widths) > 1 and switches:
         yield (
             f"{where}.weights: each width of {client.detector} has weights of its own, being a "
             "separate network; to switch is to load others, which without this key costs nothing"
@@ -122,4 +127,31 @@ def _client(
         yield (
             f"{where}: encoding, propagation and decoding alone take {least / NS_PER_MS:.0f} ms, "
             f"so no answer can meet the deadline of {spec.deadline_ms:g} ms"
+        )
+
+
+def _recording(
+    spec: ScenarioSpec, where: str, client: ClientSpec, ladder: Ladder, recording: Recording
+) -> Iterator[str]:
+    if listed := "; ".join(str(point) for point in dominated(ladder)):
+        yield (
+            f"{where}.ladder: nobody should choose {listed}: beside each there is a point that "
+            "sends no more, computes no more on the device and detects no worse"
+        )
+    camera = client.source
+    if recording.fps is None:
+        yield (
+            f"{where}.source: {recording.dataset} is no video: each capture shows the next "
+            "picture, so that an answer says nothing about the frames after its own"
+        )
+    elif camera.fps > recording.fps:
+        yield (
+            f"{where}.source.fps: {recording.dataset} has {recording.fps:g} frames a second, so "
+            f"that at {camera.fps:g} some of them are captured twice"
+        )
+    played_s = recording.frames / (recording.fps or camera.fps)
+    if played_s < spec.duration_s:
+        yield (
+            f"{where}.source: {recording.dataset} lasts {played_s:g} s and begins anew "
+            f"within the {spec.duration_s:g} s of a run"
         )

@@ -84,7 +84,7 @@ class SimulatedClient(Client):
             job = Job(frame, deadline_ns, rung.server_mac, self, rung.decode_ns)
             self._env.after(arrived_ns - self._env.now, self._arrive, job)
 
-        self._uplink.send(now, self.name, rung.payload_bytes, sent, deadline_ns)
+        self._uplink.send(now, self.name, frame.payload_bytes, sent, deadline_ns)
         if frame.sent_ns is None and frame.fate is Fate.UNFINISHED:
             self._hold(frame, now)
 

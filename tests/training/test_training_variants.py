@@ -117,6 +117,19 @@ def test_channels_are_chosen_on_the_first_pictures_before_the_first_step(network
     assert train(config, longer, device="cpu").compressor.kept.tolist() == list(range(7))
 
 
+def test_a_running_mean_of_the_weights_keeps_the_chosen_channels(networks, tmp_path):
+    teacher, student = dropping()
+    networks(teacher, student)
+    lines = ["detector: drop-x", "epochs: 3", "batch: 4", "average: 0.9"]
+    run = write_run(tmp_path, teacher, lines, size=(64, 128))
+    train(load(run), tmp_path / "out", device="cpu")
+
+    saved = weights.load(tmp_path / "out" / "final.safetensors").compressor.kept.tolist()
+    content = torch.load(tmp_path / "out" / "last.pt", weights_only=True)
+    assert saved == content["network"]["compressor.kept"].tolist()
+    assert len(set(saved)) == 7
+
+
 def test_a_teacher_that_does_not_fit_is_named_with_its_file(networks, tmp_path):
     teacher, student = dropping()
     networks(teacher, student)
