@@ -54,6 +54,14 @@ def for_client(
     return context
 
 
+def why(error: ssl.SSLError) -> str:
+    """Return what went wrong, in words."""
+    said = (error.reason or str(error)).replace("_", " ").lower()
+    if isinstance(error, ssl.SSLCertVerificationError):
+        said += f": {error.verify_message}"
+    return f"TLS: {said}"
+
+
 def _load(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
     _readable(certificate, *([key] if key else []))
 
