@@ -28,7 +28,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from testbed.emulate import address as addresses
-from testbed.emulate import certificates, keys
+from testbed.emulate import certificates, keys, pacing
 from testbed.emulate.bodies import (
     SERVER_MOST,
     Answer,
@@ -118,6 +118,7 @@ def connect(
     try:
         sock.settimeout(timeout_s)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        pacing.join(sock, pacing.UPLINK)
         if prepare is not None:
             prepare(sock)
         sock.connect(place)

@@ -20,6 +20,7 @@ so that both engines drive the same channel. Processes share one clock, `time.mo
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -33,7 +34,7 @@ from signal import SIGKILL, SIGTERM
 from typing import Any
 
 import testbed
-from testbed.emulate import backends, kernel
+from testbed.emulate import backends, kernel, pacing
 from testbed.emulate.hosts import RELAY
 from testbed.emulate.lateness import ORDINARY_GATE, REALTIME_GATE, RelayReport
 from testbed.emulate.messages import Ended, Messages, pair
@@ -142,8 +143,10 @@ class Network:
     """
 
     def __init__(self, backend: str, clients: Sequence[str], control: Messages) -> None:
+        paced = backend == "pacing"
         self.backend = backend
         self._control = control
+        self._extra = {pacing.ENVIRONMENT: f"testbed-{secrets.token_hex(8)}"} if paced else {}
         self._lock = threading.RLock()
         self._codes: dict[int, int] = {}
         self._count = 0
@@ -179,12 +182,13 @@ class Network:
         with self._lock:
             self._count += 1
             number = self._count
+            env = {**(os.environ if env is None else env), **self._extra}
             message = {
                 "op": "spawn",
                 "number": number,
                 "host": host,
                 "argv": list(argv),
-                "env": dict(os.environ if env is None else env),
+                "env": env,
                 "cwd": str(Path.cwd()),
                 "priority": priority,
                 "descriptors": list(descriptors),
@@ -239,6 +243,7 @@ class Network:
                 load_average=os.getloadavg()[0],
                 gate=REALTIME_GATE if self.realtime else ORDINARY_GATE,
                 settings=self.settings,
+                leaves_out=pacing.LEAVES_OUT if self.backend == "pacing" else (),
                 **said,
             )
         return self._report
@@ -257,7 +262,7 @@ class Network:
             argv = [sys.executable, "-P", "-m", "testbed.emulate.relay"]
             self.spawn(RELAY, argv, {3: theirs.fileno()}, environment(), 0)
         self._relay = ours
-        self._tell_relay(plan)
+        self._tell_relay({**plan, "pacer": self._extra.get(pacing.ENVIRONMENT)})
         self.realtime = self._relay_answer("ready", _READY_S)["realtime"]
 
     # Conversations with the keeper and the relay.
@@ -359,6 +364,9 @@ def network(
     """
     chosen = backends.choose(backend, user_namespace=user_namespace)
     settings = settings or TcpSettings.of(spec)
+    isolated = chosen != "pacing"
+    if user_namespace is None:
+        user_namespace = os.geteuid() != 0
     ours, theirs = pair()
     with theirs.socket:
         launcher = subprocess.Popen(  # noqa: S603
@@ -373,8 +381,8 @@ def network(
         ours.send(
             {
                 "backend": chosen,
-                "isolated": True,
-                "user_namespace": os.geteuid() != 0 if user_namespace is None else user_namespace,
+                "isolated": isolated,
+                "user_namespace": isolated and user_namespace,
                 "clients": len(clients),
                 "sysctls": settings.sysctls,
                 "congestion_control": settings.congestion_control,

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from testbed.emulate import kernel
+from testbed.emulate import kernel, pacing
 from testbed.emulate.batcher import Batcher, Job
 from testbed.emulate.bodies import Answer, Cancel, Request, Status
 from testbed.emulate.decoding import Decoder, Finished, Result
@@ -202,6 +202,7 @@ class Server:
         self._evict_stranger(now_ns, at_least=self._limits.strangers)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        pacing.join(sock, pacing.DOWNLINK)
         if self._tls is not None:
             try:
                 sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
