@@ -101,7 +101,7 @@ def test_a_worker_that_dies_fails_its_frames_and_is_replaced(weights, pair):
         line.send(Request(number, point, Kind.BOTTLENECK), payload)
         assert answers(line, 1, PATIENCE_S)[1].status is Status.DECODED
 
-    assert lines == ["decoder 0 died: the other end is gone; another one is started"]
+    assert lines == ["decoder 0 is gone; another one is started"]
 
 
 def test_a_file_without_a_network_is_named(tmp_path):
