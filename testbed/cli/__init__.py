@@ -25,6 +25,7 @@ from testbed.cli import (
     sweep,
     trace,
     train,
+    train_policy,
     transfer,
     validate,
 )
@@ -56,6 +57,7 @@ for module in (
     estimate,
     profile,
     train,
+    train_policy,
     evaluate,
     data,
     validate,

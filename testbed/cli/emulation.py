@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 def options(
     backend: str,
+    trust: dict[str, str | None] | None = None,
     *,
     server: str | None = None,
     packets: Path | None = None,
@@ -26,9 +27,14 @@ def options(
     together or a file that is not there.
     """
     from testbed.emulate import address
+    from testbed.emulate.certificates import Trust
     from testbed.emulate.decoding_live import Network
     from testbed.emulate.engine import Options
 
+    believed = Trust(**(trust or {}))
+    if server is None and believed != Trust():
+        raise typer.BadParameter("--token-file and --tls-… go with --server")
+    believed.open()  # what is wrong with the files is said before anything begins
     if weights is None and network is not None:
         raise typer.BadParameter("--network says what --weights holds; give that as well")
     if weights is not None and not weights.is_file():
@@ -36,6 +42,7 @@ def options(
     return Options(
         backend=backend,
         server=None if server is None else address.parse(server),
+        trust=believed,
         log=packets,
         network=None if weights is None else Network(str(weights.resolve()), network, threads=1),
         tries=tries,

@@ -44,11 +44,12 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
     Args:
         plan: `scenario` (a file), `policy`, `seed`, `client`, `server` (host and port), `run` (16
             bytes in hex), `detector` (what it tells the server), `network` (what encodes; None
-            for a stand-in), `rows` (a folder).
+            for a stand-in), `rows` (a folder), `trust` (the fields of a `Trust`).
         control: From and to the engine.
     """
     from testbed.clients.gather import client_names
     from testbed.emulate import connection, tcp_info
+    from testbed.emulate.certificates import Trust
     from testbed.emulate.client import EmulatedClient, StandIn
     from testbed.emulate.clock import WallClock
     from testbed.emulate.decoding_live import Network
@@ -72,6 +73,7 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
         client=name,
         detector=plan["detector"],
         run=bytes.fromhex(plan["run"]),
+        **Trust(**plan["trust"]).open(),
     )
     first = open_line()
     assert first.welcome is not None
