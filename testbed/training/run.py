@@ -173,7 +173,7 @@ class _Run:
             rate = learning_rate(
                 self.rate, epoch=epoch, batch=progress.batch, batches=self.per_epoch,
                 milestones=self.milestones, decay=self.decay, warmup_steps=config.warmup_steps,
-                epochs=config.epochs if config.schedule == "cosine" else None,
+                epochs=self.epochs if config.schedule == "cosine" else None,
             )  # fmt: skip
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
@@ -192,6 +192,10 @@ class _Run:
                 self.runner.scaler.update()
             if self.average is not None:
                 self.average.update_parameters(self.detector)
+                # A mean of whole numbers, such as which channels are kept, is cut off at each step.
+                for mean, own in zip(self.judged.buffers(), self.detector.buffers(), strict=True):
+                    if not own.is_floating_point():
+                        mean.copy_(own)
             progress.batch += 1
             progress.step += 1
             yield losses, rate
