@@ -105,7 +105,7 @@ def evaluate(
     table = Table("scores", tuple(_row(scores[0])), [tuple(_row(s).values()) for s in scores])
     notes = [f"{found.name}: {len(found)} pictures"]
     if found.dropped:
-        notes.append(f"{found.dropped} boxes without an area were left out")
+        notes.append(f"boxes without an area, left out: {found.dropped}")
     if out is not None:
         from testbed.evaluation.curve import write
 
