@@ -25,6 +25,7 @@ from testbed.cli import (
     sweep,
     trace,
     train,
+    train_policy,
     transfer,
 )
 from testbed.errors import EnvironmentLacks, TestbedError
@@ -55,6 +56,7 @@ for module in (
     estimate,
     profile,
     train,
+    train_policy,
     evaluate,
     data,
 ):
