@@ -17,6 +17,7 @@ from testbed.cli import (
     evaluate,
     look,
     profile,
+    record,
     report,
     run,
     sweep,
@@ -49,6 +50,7 @@ for module in (
     profile,
     train,
     evaluate,
+    record,
 ):
     module.register(app)
 
