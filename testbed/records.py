@@ -130,6 +130,7 @@ class Run:
     scenario: dict[str, Any]
     provenance: dict[str, Any]
     summary: dict[str, Any] | None
+    accuracy: dict[str, Any] | None = None  # what recorded detections were worth
 
 
 def rows_of(
@@ -343,15 +344,23 @@ def read_back(folder: Path) -> Run:
 
     provenance = _provenance(folder)
     with _readable(folder):
-        summary = folder / "summary.json"
         return Run(
             folder,
             _frame(pq.read_table(folder / "frames.parquet")),
             _frame(pq.read_table(folder / "energy.parquet")),
             YAML(typ="safe").load((folder / "scenario.yaml").read_text(encoding="utf-8")),
             provenance,
-            json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else None,
+            _json(folder / "summary.json"),
+            _json(folder / "accuracy.json"),
         )
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    """Return the content of a file that need not be there."""
+    if not path.exists():
+        return None
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def _provenance(folder: Path) -> dict[str, Any]:

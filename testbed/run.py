@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import testbed
-from testbed import compare, records, report
+from testbed import compare, on_demand, records, report, scoring
 from testbed.clients.gather import client_names
 from testbed.detectors.recording import Recording
 from testbed.model import NS_PER_MS, NS_PER_S, Ladder, Rung
@@ -20,8 +20,14 @@ from testbed.simulate import simulate
 from testbed.simulate.run import PLOT_BIN_NS, offered_mbps
 from testbed.workers import pool
 
+if TYPE_CHECKING:
+    from testbed.emulate.engine import Options
+
 Progress = Callable[[int, int], None]
-"""Called with the number of (policy, seed) pairs done and their total."""
+"""Called with how much is done and how much there is: (policy, seed) pairs, or seconds."""
+
+INVALID = "invalid.parquet"
+"""Frames of emulated runs that may not be believed; nothing is computed from them."""
 
 
 def run(
@@ -29,22 +35,29 @@ def run(
     out: Path = Path("runs"),
     *,
     workers: int = 1,
+    emulation: Options | None = None,
     progress: Progress = lambda done, total: None,
+    questions: Collection[str] = (),
 ) -> Path:
     """Run every policy of a scenario on every seed and return the complete run folder.
 
     Args:
         scenario: What to run.
-        out: Where run folders go; this one is `<out>/<name>-<digest>`.
+        out: Where run folders go; this one is `<out>/<name>-<digest>`, and with `-emulated` behind
+            it if it is.
         workers: Processes to spread (policy, seed) pairs over; the result is the same for any.
-        progress: Told after each pair.
+        emulation: How to emulate it, in real time and one pair after the other; None simulates.
+        progress: Told now and then.
+        questions: What else to find out, of `testbed.on_demand.QUESTIONS`; takes many more runs.
 
     Raises:
-        EnvironmentLacks: The folder cannot be written.
+        EnvironmentLacks: The folder cannot be written, or this machine cannot emulate.
+        TestbedError: A question has no answer for this scenario.
     """
-    folder = folder_of(scenario, out)
+    on_demand.refuse(scenario, questions)
+    folder = folder_of(scenario, out, emulated=emulation is not None)
     with records.writing(folder) as put:
-        _fill(put, folder, scenario, workers, progress)
+        _fill(put, folder, scenario, workers, emulation, progress, questions)
         for name, text in report.render(records.read_back(folder)).items():
             put(name, text)
     return folder
@@ -55,28 +68,48 @@ def write(
     folder: Path,
     *,
     workers: int = 1,
+    emulation: Options | None = None,
     progress: Progress = lambda done, total: None,
 ) -> None:
     """Write the run folder of a scenario, all but its report. As `run`, into that very folder."""
     with records.writing(folder) as put:
-        _fill(put, folder, scenario, workers, progress)
+        _fill(put, folder, scenario, workers, emulation, progress)
 
 
 def _fill(
-    put: records.Put, folder: Path, scenario: Scenario, workers: int, progress: Progress
+    put: records.Put,
+    folder: Path,
+    scenario: Scenario,
+    workers: int,
+    emulation: Options | None,
+    progress: Progress,
+    questions: Collection[str] = (),
 ) -> None:
-    rows = _simulate_all(scenario, workers, progress)
+    about: dict[str, Any] = {"engine": "simulate"}
+    warnings: list[str] = []
+    if emulation is None:
+        rows = _simulate_all(scenario, workers, progress)
+    else:
+        from testbed.emulate.run import emulate_all
+
+        emulated = emulate_all(scenario, emulation, progress)
+        rows, about, warnings = emulated.rows, emulated.provenance(), list(emulated.warnings())
+        if emulated.invalid:
+            put(INVALID, records.tables(emulated.invalid)[0])
     frames, energy = records.tables(rows)
     put("frames.parquet", frames)
     put("energy.parquet", energy)
     put("scenario.yaml", dump(scenario))
-    put("provenance.json", _json(_provenance(scenario, rows)))
-    put("summary.json", _json(compare.summary(records.read_back(folder))))
+    put("provenance.json", _json(_provenance(scenario, rows, about, warnings)))
+    for name, content in scoring.score(scenario, folder).items():
+        put(name, content)
+    summary = compare.summary(records.read_back(folder))
+    put("summary.json", _json(summary | on_demand.answers(scenario, questions)))
 
 
-def folder_of(scenario: Scenario, out: Path) -> Path:
+def folder_of(scenario: Scenario, out: Path, *, emulated: bool = False) -> Path:
     """Return the run folder of a scenario, named by its content."""
-    return out / f"{scenario.spec.name}-{scenario.digest}"
+    return out / f"{scenario.spec.name}-{scenario.digest}{'-emulated' if emulated else ''}"
 
 
 def _simulate_all(scenario: Scenario, workers: int, progress: Progress) -> list[RunRows]:
@@ -95,7 +128,9 @@ def _simulate_all(scenario: Scenario, workers: int, progress: Progress) -> list[
     return rows
 
 
-def _provenance(scenario: Scenario, rows: Sequence[RunRows]) -> dict[str, Any]:
+def _provenance(
+    scenario: Scenario, rows: Sequence[RunRows], about: dict[str, Any], warnings: Sequence[str]
+) -> dict[str, Any]:
     """Return where every figure of a run comes from."""
     spec = scenario.spec
     names = list(client_names(scenario))
@@ -106,7 +141,7 @@ def _provenance(scenario: Scenario, rows: Sequence[RunRows]) -> dict[str, Any]:
             entry["seed"][str(seed)] = [round(value, 4) for value in mbps]
     return {
         "schema": records.SCHEMA,
-        "engine": "simulate",
+        **about,
         "digest": scenario.digest,
         "seeds": list(spec.seeds),
         "files": dict(sorted(scenario.files.items())),
@@ -150,7 +185,7 @@ def _provenance(scenario: Scenario, rows: Sequence[RunRows]) -> dict[str, Any]:
             for name, group in names
         },
         "capacity_mbps": capacity,
-        "warnings": [*scenario.warnings, *_radio_warnings(rows)],
+        "warnings": [*warnings, *scenario.warnings, *_radio_warnings(rows)],
     }
 
 

@@ -279,6 +279,7 @@ def sample_run(
         ],
     }  # fmt: skip
     return SimpleNamespace(
+        accuracy=None,
         folder=None,
         frames=typed(rows),
         energy=spans(energy),

@@ -49,9 +49,12 @@ def test_the_names_are_those_of_the_run_folder_and_of_no_others():
     stages = ["queue", "encode", "uplink_wait", "transfer", "server_wait", "decode", "downlink"]
     expected = ["captured", *[fate.value for fate in Fate], "deadline_miss_rate"]
     expected += [f"{s}_p{q}_ms" for s in ["latency", *stages] for q in (50, 95, 99)]
-    expected += ["age_mean_ms", "age_p95_ms", "offline_map", "streaming_map", "on_time_map"]
+    expected += ["age_mean_ms", "age_p95_ms", "correct_age_mean_ms", "offline_map"]
+    expected += ["streaming_map", "streaming_map50", "streaming_map_small"]
+    expected += ["streaming_map_medium", "streaming_map_large", "on_time_map", "correct"]
     expected += ["utility"]
-    expected += ["energy_j", "energy_per_frame_j", "compute_j", "radio_j", "idle_j"]
+    expected += ["energy_j", "energy_per_frame_j", "energy_per_correct_j"]
+    expected += ["compute_j", "radio_j", "idle_j"]
     expected += ["payload_bytes_mean", "wire_bytes", "width_mean", "switches_per_s"]
 
     assert list(METRICS) == expected

@@ -12,6 +12,8 @@ import typer
 
 from testbed.cli import (
     check,
+    compare,
+    data,
     energy,
     estimate,
     evaluate,
@@ -20,12 +22,15 @@ from testbed.cli import (
     record,
     report,
     run,
+    serve,
     sweep,
     trace,
     train,
     transfer,
 )
 from testbed.errors import EnvironmentLacks, TestbedError
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="testbed",
@@ -39,10 +44,12 @@ app = typer.Typer(
 
 for module in (
     run,
+    serve,
     sweep,
     energy,
     check,
     report,
+    compare,
     look,
     trace,
     transfer,
@@ -51,6 +58,7 @@ for module in (
     train,
     evaluate,
     record,
+    data,
 ):
     module.register(app)
 
@@ -72,6 +80,8 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()  # while somebody can still be told that it does not work
+        if code == INTERRUPTED:  # Typer takes Ctrl-C for itself, and says nothing
+            print("interrupted", file=sys.stderr)  # noqa: T201
     except TestbedError as error:
         print(error, file=sys.stderr)  # noqa: T201
         code = error.exit_code
@@ -83,7 +93,7 @@ def main() -> None:
         code = error.exit_code
     except (typer.Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)  # noqa: T201
-        code = 130
+        code = INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
         _discard_output()
         code = 0

@@ -67,7 +67,7 @@ def examine() -> tuple[Page, bool]:
         _catalog(),
         _runs_folder(),
         _chromium(),
-        _tun(),
+        *_backends(),
         _namespaces(),
         _root(),
     ]
@@ -152,11 +152,17 @@ def _chromium() -> Finding:
     return Finding("chromium", path is not None, path or "not on the PATH", use)
 
 
-def _tun() -> Finding:
-    tun = Path("/dev/net/tun")
-    usable = os.access(tun, os.R_OK | os.W_OK)
-    detail = str(tun) if usable else "may not be opened" if tun.exists() else f"no {tun}"
-    return Finding("TUN", usable, detail, "emulation over a real kernel network")
+def _backends() -> Iterator[Finding]:
+    """Try every way of shaping packets, by measuring."""
+    if sys.platform != "linux":
+        yield Finding("emulation", False, "Linux only", "emulation over a real kernel network")
+        return
+    from testbed.emulate.backends import BACKENDS
+    from testbed.emulate.probe import probe
+
+    for name, use in BACKENDS.items():
+        found = probe(name)
+        yield Finding(f"emulation: {name}", found.works, found.detail, use)
 
 
 def _namespaces() -> Finding:

@@ -78,6 +78,18 @@ class Page:
             _write("\n".join(_wrap(f"- {note}", indent=2) for note in self.notes))
 
 
+def heading(column: str) -> str:
+    """Return a key as people read it: a metric by its label and unit, others by their words."""
+    from testbed.metrics import METRICS
+
+    of = "its " if column.startswith("its_") else ""
+    name = column.removeprefix("its_")
+    if name not in METRICS:
+        return column.replace("_", " ")
+    metric = METRICS[name]
+    return of + (metric.label if metric.unit == "1" else f"{metric.label}, {metric.unit}")
+
+
 def text(value: Any) -> str:
     """Return a value as people read it."""
     if value is None:
@@ -112,7 +124,7 @@ def _print_table(table: Table) -> None:
         all(cell is None or _is_number(cell) for cell in column)
         for column in zip(*table.rows, strict=True)
     ]
-    heads = [column.replace("_", " ") for column in table.columns]
+    heads = [heading(column) for column in table.columns]
     if sys.stdout.isatty():
         _print_rich(table, heads, numeric)
     else:

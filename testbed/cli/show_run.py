@@ -47,6 +47,7 @@ def print_run(folder: Path, summary: Mapping[str, Any], warnings: Sequence[str])
     from rich.text import Text
 
     from testbed.cli.terminal import console
+    from testbed.report.besides import asides
 
     out = console()
     best = summary["comparison"]["best_fixed"]
@@ -68,6 +69,14 @@ def print_run(folder: Path, summary: Mapping[str, Any], warnings: Sequence[str])
     notes += [f"claim {claim['message']}" for claim in summary["claims"]]
     notes += [f"warning: {warning}" for warning in warnings]
     notes += ["", f"report: {folder / 'report.html'}"]
+    for aside in asides(summary):
+        asked = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=aside.title, title_justify="left")
+        for place, head in enumerate(aside.heads):
+            asked.add_column(head, justify="right" if place else "left")
+        for row in aside.rows:
+            asked.add_row(*map(Text, row))
+        out.print(asked)
+        out.print(Text(aside.note + "\n"))
     for note in notes:
         out.print(Text(note))
 

@@ -35,6 +35,9 @@ def sweep(
     workers: Annotated[
         int, typer.Option(min=1, help="Processes to use; the result is the same for any number.")
     ] = 1,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, with units in keys.")
+    ] = False,
 ) -> None:
     """Run a scenario over a grid of values, and go on where it stopped.
 
@@ -55,10 +58,18 @@ def sweep(
     path = out / f"{stem}.csv"
     write_text(path, table(points, folders))
     columns = ["best_policy", "on_time_map", "best_static", "its_on_time_map", "difference"]
-    found = Table("points", [*points[0].values, *columns])
+    found = Table("points", [*points[0].values, *columns, *(["run"] if as_json else [])])
     for point, folder in zip(points, folders, strict=True):
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        found.rows.append([*map(str, point.values.values()), *_best(summary)])
+        values = list(point.values.values())
+        found.rows.append(
+            [*values, *_best(summary), str(folder)]
+            if as_json
+            else [*map(str, values), *_best(summary)]
+        )
+    if as_json:
+        Page(facts={"csv": str(path)}, tables=[found]).print(as_json=True)
+        return
     Page(tables=[found], notes=[f"every metric of every policy: {path}"]).print()
 
 

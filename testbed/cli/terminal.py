@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +18,19 @@ def console() -> Console:
     from rich.console import Console
 
     return Console(soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 200)
+
+
+def write_junit(path: Path, summaries: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Write the claims of runs as JUnit XML and return whether all of them hold.
+
+    Raises:
+        EnvironmentLacks: The file cannot be written.
+    """
+    from testbed.compare import junit
+    from testbed.records import write_text
+
+    write_text(path, junit(summaries))
+    return all(claim["holds"] for summary in summaries.values() for claim in summary["claims"])
 
 
 @contextmanager

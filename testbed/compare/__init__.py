@@ -2,12 +2,13 @@
 
 `within` sets the policies of one run against its best static one and checks claims; `across` does
 it over runs that differ in their traces; `inference` has the statistics of both, `fronts` those of
-two metrics at once; `junit` writes claims as test cases.
+two metrics at once; `settings` says which runs go together; `junit` writes claims as test cases.
 """
 
 from testbed.compare.across import Contrast, across, family_of, no_difference_shown
-from testbed.compare.fronts import front, hypervolume
+from testbed.compare.fronts import Coverage, coverage, front, hypervolume, points_of
 from testbed.compare.junit import junit
+from testbed.compare.settings import conditions, weightings, world_of
 from testbed.compare.within import (
     BEST_FIXED,
     COMPARED,
@@ -25,6 +26,7 @@ from testbed.compare.within import (
     kinds_of,
     ladders_of,
     paired,
+    primary,
     summary,
     utility_of,
     verdicts,
@@ -35,12 +37,15 @@ __all__ = [
     "COMPARED",
     "PRIMARY",
     "Contrast",
+    "Coverage",
     "Kinds",
     "accuracy_of",
     "across",
     "best_fixed",
     "between_runs",
     "check_claims",
+    "conditions",
+    "coverage",
     "deadline_ns_of",
     "difference",
     "duration_ns_of",
@@ -54,7 +59,11 @@ __all__ = [
     "ladders_of",
     "no_difference_shown",
     "paired",
+    "points_of",
+    "primary",
     "summary",
     "utility_of",
     "verdicts",
+    "weightings",
+    "world_of",
 ]

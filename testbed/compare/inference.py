@@ -49,6 +49,37 @@ def bca(
     return bounds[0], bounds[1]
 
 
+def ratio(
+    above: Sequence[float],
+    below: Sequence[float],
+    *,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+) -> tuple[float | None, float | None, float | None]:
+    """Return Σ above / Σ below over pairs, with its percentile bootstrap interval.
+
+    The ratio of sums, since a ratio per pair would weigh a pair with little below it most. None
+    where what is below does not add up to more than 0; no interval for fewer than three pairs, nor
+    where it may be 0 or less in a resample.
+    """
+    import numpy as np
+
+    total = math.fsum(below)
+    if total <= 0:
+        return None, None, None
+    value = math.fsum(above) / total
+    n = len(above)
+    if n < 3:
+        return value, None, None
+    picks = stream(0, "compare", "ratio").integers(n, size=(resamples, n))
+    tops, bottoms = (np.asarray(side, float)[picks].sum(axis=1) for side in (above, below))
+    if (bottoms <= 0).any():
+        return value, None, None
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    low, high = np.quantile(tops / bottoms, tails).tolist()
+    return value, low, high
+
+
 def sign_flip(differences: Sequence[float], *, resamples: int = RESAMPLES) -> float:
     """Return the two-sided p of a permutation test that flips the signs of paired differences.
 

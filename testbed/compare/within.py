@@ -22,6 +22,7 @@ from testbed.metrics import (
     per_seed,
     summarise_figures,
     way,
+    with_boxes,
 )
 from testbed.metrics.utility import Utility, mean_per_seed
 from testbed.model import NS_PER_MS, NS_PER_S, Mode, OperatingPoint, Rung
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     from testbed.records import Run
 
 PRIMARY = "on_time_map"
-"""The metric that a verdict is about."""
+"""The metric that a verdict is about where detections were not recorded; see `primary`."""
+
+OF_BOXES = ("streaming_map", "correct_age_mean_ms", "energy_per_correct_j")
+"""What is compared first where detections were recorded."""
 
 COMPARED = (
     "on_time_map",
@@ -58,16 +62,17 @@ def summary(run: Run) -> dict[str, Any]:
     figures = figures_of(run)
     kinds = kinds_of(run)
     best = best_fixed(figures, kinds)
+    metrics = compared(figures)
     return {
         "schema": 1,
         "confidence": CONFIDENCE,
         "policies": summarise_figures(figures),
         "comparison": {
-            "metric": PRIMARY,
+            "metric": primary(figures),
             "best_fixed": best,
             "verdict": verdicts(figures, kinds)[0],
             "differences": {
-                policy: {name: paired(seeds, figures[best], name) for name in COMPARED}
+                policy: {name: paired(seeds, figures[best], name) for name in metrics}
                 for policy, seeds in figures.items()
                 if best is not None and policy != best
             },
@@ -89,7 +94,25 @@ def figures_of(run: Run) -> Figures:
     worth = mean_per_seed(run.frames, ladders, weights, deadline_ns_of(run))
     for (policy, seed), value in worth.items():
         figures[policy][seed]["utility"] = value
-    return figures
+    return figures if run.accuracy is None else with_boxes(figures, run.accuracy["figures"])
+
+
+def primary(figures: Figures) -> str:
+    """Return the metric that a verdict is about.
+
+    Streaming mAP, which is what a client was shown, where every policy has it; else on-time mAP.
+    """
+    of_boxes = all(
+        not math.isnan(group["streaming_map"])
+        for seeds in figures.values()
+        for group in seeds.values()
+    )
+    return "streaming_map" if figures and of_boxes else PRIMARY
+
+
+def compared(figures: Figures) -> tuple[str, ...]:
+    """Return the metrics whose differences are shown."""
+    return COMPARED if primary(figures) == PRIMARY else (*OF_BOXES, *COMPARED)
 
 
 def utility_of(run: Run) -> Utility:
@@ -163,12 +186,14 @@ def forecasters_of(run: Run) -> frozenset[str]:
     return frozenset(n for n, options in run.scenario["policies"].items() if forecasts(options))
 
 
-def best_fixed(figures: Figures, kinds: Kinds, metric: str = PRIMARY) -> str | None:
+def best_fixed(figures: Figures, kinds: Kinds, metric: str | None = None) -> str | None:
     """Return the policy of kind `fixed` with the best mean of a metric over the seeds.
 
     The best static policy in hindsight: nobody could have known it before the run. Ties go to the
-    lower energy per frame, then to the name. None if no static policy has the metric.
+    lower energy per frame, then to the name. None if no static policy has the metric, which is
+    `primary` unless another is named.
     """
+    metric = metric or primary(figures)
     sign = -1 if _direction(metric) == "higher" else 1
 
     def rank(policy: str) -> tuple[float, float, str]:
@@ -202,12 +227,14 @@ def paired(
     return interval(differences, confidence=confidence)
 
 
-def verdicts(figures: Figures, kinds: Kinds, metric: str = PRIMARY) -> list[str]:
+def verdicts(figures: Figures, kinds: Kinds, metric: str | None = None) -> list[str]:
     """Return one sentence per policy that is not static against the best static one.
 
     The best adaptive policy comes first; those of kind `random`, which adapt to nothing, come last.
     Never empty: without two sides to compare, the one sentence says what there is.
+    The metric is `primary` unless another is named.
     """
+    metric = metric or primary(figures)
     sign = -1 if _direction(metric) == "higher" else 1
     label = METRICS[metric].label
     known = [p for p in figures if not math.isnan(_mean(figures[p], metric))]
@@ -237,13 +264,14 @@ def between_runs(runs: Mapping[str, Figures]) -> list[dict[str, Any]]:
     runs have; `n` is 0 where they share none, since then nothing can be paired.
     """
     first, *others = runs
+    metrics = compared(runs[first])
     return [
         {"run": other, "against": first, "policy": policy, "metric": metric}
         | paired(seeds, runs[first][policy], metric)
         for other in others
         for policy, seeds in runs[other].items()
         if policy in runs[first]
-        for metric in COMPARED
+        for metric in metrics
     ]
 
 
@@ -286,7 +314,10 @@ def _check(claim: Mapping[str, Any], figures: Figures, kinds: Kinds) -> dict[str
     holds = low is not None and high is not None and min(sign * low, sign * high) > by
     wanted = f"{ours} better than {theirs} in {METRICS[metric].label}"
     wanted += f" by more than {METRICS[metric].show(by)}" if by else ""
-    text = f"{'holds' if holds else 'fails'}: {wanted}: {difference(found, metric, confidence)}"
+    shown = difference(found, metric, confidence)
+    if not holds and low is not None and high is not None and low <= 0 <= high:
+        shown = f"no difference shown ({shown})"
+    text = f"{'holds' if holds else 'fails'}: {wanted}: {shown}"
     return out | {"holds": holds, **found, "message": text}
 
 

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 NONCE_BYTES = 16
 NO_DEADLINE = 2**63 - 1
 NEVER = 2**64 - 1
-CODECS = ("raw", "zstd", "range", "range-adaptive")
-"""Entropy coders by number; the order of `testbed.detectors.entropy.CODECS`."""
+CODECS = ("raw", "zstd", "range", "range-adaptive", "jpeg", "webp", "png")
+"""Coders by number: those of `testbed.detectors.entropy` in their order, then those of pictures.
+
+A name may end in a quality, such as `jpeg-75`, which is a number of its own.
+"""
 MODES = (Mode.SPLIT, Mode.OFFLOAD)
 
 MOST_NAME_BYTES = 100
@@ -33,10 +36,11 @@ MOST_BOXES = 1000
 _HELLO = struct.Struct("<16s16s16sBB")  # nonce, run, clock, lengths of the two names that follow
 _CHALLENGE = struct.Struct("<16s")  # nonce
 _WELCOME = struct.Struct("<I16sqqIB")  # session, clock, received, sent, most payload, stand-in
-_FRAME = struct.Struct("<I4BdqHI")  # frame, kind, mode, bits, codec, width, deadline, boxes, bytes
-_ANSWER = struct.Struct("<IBB5HqQQ")  # frame, status, stand-in, boxes, rows, columns, batch, ahead,
-#                                       arrived, and from there to the batch and to its end
-_BOX = struct.Struct("<6H")  # left, top, right, bottom, score, label
+_FRAME = struct.Struct("<I5BdqHI")  # frame, kind, mode, bits, codec, its quality, width, deadline,
+#                                     most boxes, least bytes of the answer
+_ANSWER = struct.Struct("<I3B3HqQQ")  # frame, status, stand-in, parts of a pixel, boxes, batch,
+#                                       ahead, arrived, and from there to the batch and to its end
+_BOX = struct.Struct("<6H")  # left, top, right, bottom in parts of a pixel, score, label
 _CANCEL = struct.Struct("<IBB")  # frame, whether all before it too, why
 _PING = struct.Struct("<Q")  # anything
 _PONG = struct.Struct("<Qqq")  # the same, received, sent
@@ -114,6 +118,16 @@ def _text(raw: bytes, what: str) -> str:
     if not text or not all(c.isalnum() or c in "-_./" for c in text):
         raise WireError(Fault.MALFORMED, f"{what} is made of letters, digits, '-', '_', '.', '/'")
     return text
+
+
+def _codec(name: str) -> tuple[int, int]:
+    """Return number and quality of a codec. Raise a `ValueError` for one without a number."""
+    base, _, quality = name.rpartition("-")
+    if base in CODECS and quality.isdecimal() and 1 <= int(quality) <= 255:
+        return CODECS.index(base), int(quality)
+    if name not in CODECS:
+        raise ValueError(f"codec '{name}' has no number; those that do: {', '.join(CODECS)}")
+    return CODECS.index(name), 0
 
 
 class Hello(NamedTuple):
@@ -222,13 +236,12 @@ class Request(NamedTuple):
         point = self.point
         if point.mode not in MODES:
             raise ValueError(f"a frame of mode {point.mode} is not sent")
-        if point.codec not in CODECS:
-            raise ValueError(f"codec '{point.codec}' has no number; those that do: {CODECS}")
+        codec, quality = _codec(point.codec)
         if self.most_boxes > MOST_BOXES or self.answer_bytes > MOST_ANSWER_BYTES:
             most = f"{MOST_BOXES} boxes and {MOST_ANSWER_BYTES} bytes"
             raise ValueError(f"an answer has {most} at most")
         until = NO_DEADLINE if self.deadline_ns is None else self.deadline_ns
-        codes = (self.kind, MODES.index(point.mode), point.bits, CODECS.index(point.codec))
+        codes = (self.kind, MODES.index(point.mode), point.bits, codec, quality)
         return _FRAME.pack(
             self.frame, *codes, point.width, until, self.most_boxes, self.answer_bytes
         )
@@ -236,7 +249,7 @@ class Request(NamedTuple):
     @classmethod
     def unpack(cls, body: bytes) -> tuple[Request, memoryview]:
         """Read a body; return it and its payload. Raise a `WireError` for one that is none."""
-        frame, kind, mode, bits, codec, width, until, boxes, size = _fields(
+        frame, kind, mode, bits, codec, quality, width, until, boxes, size = _fields(
             _FRAME, body, "FRAME", more=True
         )
         if (
@@ -249,7 +262,8 @@ class Request(NamedTuple):
             or size > MOST_ANSWER_BYTES
         ):
             raise WireError(Fault.MALFORMED, "a FRAME with an operating point that there is not")
-        point = OperatingPoint(width, bits, CODECS[codec], MODES[mode])
+        name = f"{CODECS[codec]}-{quality}" if quality else CODECS[codec]
+        point = OperatingPoint(width, bits, name, MODES[mode])
         deadline_ns = None if until == NO_DEADLINE else until
         request = cls(frame, point, Kind(kind), deadline_ns, boxes, size)
         return request, memoryview(body)[FRAME_BYTES:]
@@ -267,7 +281,7 @@ class Answer(NamedTuple):
         decoded_ns: From arrival to the end of its batch, or to the refusal.
         batch: Frames in its batch.
         ahead: Frames that waited when it came.
-        size: Height and width of the picture; zeros where nobody knows.
+        parts: Of a pixel, which edges of boxes count.
         boxes: The rest of the body; `detections` reads them.
     """
 
@@ -279,14 +293,14 @@ class Answer(NamedTuple):
     decoded_ns: int
     batch: int = 0
     ahead: int = 0
-    size: tuple[int, int] = (0, 0)
+    parts: int = 1
     boxes: bytes = b""
 
     def pack(self, least_bytes: int = 0) -> bytes:
         """Return the body, with zeros up to `least_bytes`."""
         start = NEVER if self.batch_start_ns is None else self.batch_start_ns
         body = _ANSWER.pack(
-            self.frame, self.status, self.stand_in, len(self.boxes) // _BOX.size, *self.size,
+            self.frame, self.status, self.stand_in, self.parts, len(self.boxes) // _BOX.size,
             min(self.batch, 65_535), min(self.ahead, 65_535), self.arrived_ns, start,
             self.decoded_ns,
         )  # fmt: skip
@@ -295,55 +309,57 @@ class Answer(NamedTuple):
     @classmethod
     def unpack(cls, body: bytes) -> Answer:
         """Read a body. Raise a `WireError` for one that is none."""
-        frame, status, stand_in, count, rows, columns, batch, ahead, arrived, start, decoded = (
-            _fields(_ANSWER, body, "ANSWER", more=True)
+        frame, status, stand_in, parts, count, batch, ahead, arrived, start, decoded = _fields(
+            _ANSWER, body, "ANSWER", more=True
         )
         end = ANSWER_BYTES + count * _BOX.size
-        if status > max(Status) or len(body) < end:
+        if status > max(Status) or parts < 1 or len(body) < end:
             raise WireError(Fault.MALFORMED, f"an ANSWER of {len(body)} bytes with {count} boxes")
         return cls(
             frame, Status(status), bool(stand_in), arrived, None if start == NEVER else start,
-            decoded, batch, ahead, (rows, columns), body[ANSWER_BYTES:end],
+            decoded, batch, ahead, parts, body[ANSWER_BYTES:end],
         )  # fmt: skip
 
     def detections(self) -> Detections:
-        """Return the boxes: corners to 1/65535 of the picture's sides, scores to 1/65535."""
+        """Return the boxes, to a sixteenth of a pixel; scores are in 65535ths."""
         import numpy as np
 
+        from testbed.detectors.answers import SCORE_LEVELS
         from testbed.detectors.detections import Detections
 
         raw = np.frombuffer(self.boxes, "<u2").reshape(-1, 6)
-        rows, columns = self.size
-        sides = np.array([columns, rows, columns, rows], np.float64)
         return Detections(
-            (raw[:, :4] / 65_535 * sides).astype(np.float32),
-            (raw[:, 4] / 65_535).astype(np.float32),
+            (raw[:, :4] / self.parts).astype(np.float32),
+            (raw[:, 4] / SCORE_LEVELS).astype(np.float32),
             raw[:, 5].astype(np.int64),
         )
 
 
-def pack_boxes(found: Detections, size: tuple[int, int], most: int) -> bytes:
-    """Return the best `most` boxes, 12 bytes each; parts outside the picture are cut off.
+def pack_boxes(found: Detections, most: int) -> tuple[int, bytes]:
+    """Return the parts of a pixel that edges count, and the best `most` boxes, 12 bytes each.
 
-    Masks are not sent. Labels above 65535 are a `ValueError`.
-
-    Args:
-        found: Best first, as detectors say it.
-        size: Height and width of the picture.
-        most: How many at most.
+    Edges are whole sixteenths of a pixel, as everywhere an answer is written down
+    (`testbed.detectors.answers`); in pictures beyond 4095 pixels, eighths, quarters and so on. What
+    lies left of or above the picture is cut off. Masks are not sent. Raise a `ValueError` for
+    labels or edges above 65535.
     """
     import numpy as np
 
+    from testbed.detectors.answers import PIXEL_PARTS, SCORE_LEVELS
+
     count = min(len(found), most)
-    if count and int(found.labels[:count].max()) > 65_535:
-        raise ValueError("a label above 65535 does not fit an answer")
-    rows, columns = size
-    sides = np.array([columns, rows, columns, rows], np.float64)
+    edges = np.clip(found.boxes[:count].astype(np.float64), 0, None)
+    furthest = float(edges.max(initial=0.0))
+    if furthest > 65_535 or int(found.labels[:count].max(initial=0)) > 65_535:
+        raise ValueError("an edge or a label above 65535 does not fit an answer")
+    parts = PIXEL_PARTS
+    while np.rint(furthest * parts) > 65_535:
+        parts //= 2
     raw = np.empty((count, 6), "<u2")
-    raw[:, :4] = np.rint(np.clip(found.boxes[:count] / np.maximum(sides, 1), 0, 1) * 65_535)
-    raw[:, 4] = np.rint(np.clip(found.scores[:count], 0, 1) * 65_535)
+    raw[:, :4] = np.rint(edges * parts)
+    raw[:, 4] = np.rint(found.scores[:count].astype(np.float64) * SCORE_LEVELS)
     raw[:, 5] = found.labels[:count]
-    return raw.tobytes()
+    return parts, raw.tobytes()
 
 
 class Cancel(NamedTuple):

@@ -27,7 +27,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-from testbed.emulate import keys
+from testbed.emulate import address as addresses
+from testbed.emulate import keys, pacing
 from testbed.emulate.bodies import (
     SERVER_MOST,
     Answer,
@@ -45,8 +46,6 @@ from testbed.errors import EnvironmentLacks
 
 CHUNK_BYTES = 64 * 1024
 _SIOCOUTQ, _SIOCOUTQNSD = 0x5411, 0x894B  # linux/sockios.h: not acknowledged; not even sent
-
-Address = tuple[str, int]
 
 
 class Unreachable(EnvironmentLacks):
@@ -76,7 +75,7 @@ class _Waiting(NamedTuple):
 
 
 def connect(
-    address: Address,
+    address: addresses.Address,
     *,
     client: str,
     detector: str,
@@ -115,10 +114,11 @@ def connect(
         family, kind, number, _, place = found[0]
         sock = socket.socket(family, kind, number)
     except OSError as error:
-        raise Unreachable(f"{address[0]}:{address[1]}: {error}") from None
+        raise Unreachable(f"{addresses.text(address)}: {error}") from None
     try:
         sock.settimeout(timeout_s)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        pacing.join(sock, pacing.UPLINK)
         if prepare is not None:
             prepare(sock)
         sock.connect(place)
@@ -135,7 +135,7 @@ def connect(
     except (OSError, EOFError) as error:
         sock.close()
         what = f"TLS: {error.reason}" if isinstance(error, ssl.SSLError) else str(error)
-        raise Unreachable(f"{address[0]}:{address[1]}: {what}") from None
+        raise Unreachable(f"{addresses.text(address)}: {what}") from None
     except BaseException:
         sock.close()
         raise
@@ -197,6 +197,12 @@ class Connection:
     def unacknowledged_bytes(self) -> int:
         """Bytes in the kernel that the server's TCP has not acknowledged, unsent ones included."""
         return self._kernel_bytes(_SIOCOUTQ)
+
+    @property
+    def backlog_bytes(self) -> int:
+        """Bytes handed over that the server's TCP has not acknowledged."""
+        here = sum(len(part) for waiting in self._outbox for part in waiting.parts)
+        return here + len(self._going) + self.unacknowledged_bytes
 
     def _kernel_bytes(self, request: int) -> int:
         with suppress(OSError):

@@ -7,11 +7,12 @@ nanoseconds of whatever clock the caller reads; `start_ns` is where the links ha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from itertools import count
 from typing import NamedTuple, Protocol
 
+from testbed.links.link import Path
 from testbed.model import NS_PER_S
 from testbed.scenario.channels import OpenCell, OpenLinks
 
@@ -42,6 +43,8 @@ class Crossing(Protocol):
 
     queue_drops: int
     losses: int
+    on_loss: Callable[[int, int, int], None] | None
+    """Told client, bytes and arrival of a packet that `arrive` took and that was lost after all."""
 
     @property
     def next_ns(self) -> int:
@@ -67,6 +70,7 @@ class Prelude:
     def __init__(self, delay_ns: int) -> None:
         self.queue_drops = 0
         self.losses = 0
+        self.on_loss: Callable[[int, int, int], None] | None = None
         self.start_ns = _NEVER
         self._delay_ns = delay_ns
         self._heap: list[Due] = []
@@ -122,6 +126,31 @@ class LinksCrossing(Prelude):
         return None
 
 
+class DelayCrossing(Prelude):
+    """The way through a medium without its capacity, which somebody else shapes: delay and loss.
+
+    Args:
+        path: Of the medium.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path.delay_ns)
+        self._path = path
+
+    def arrive(self, now_ns: int, client: int, packet: bytes) -> str | None:
+        """Take a packet. Return None, or why it will never get to the other end."""
+        start_ns = self.start_ns
+        if now_ns < start_ns:
+            self._put(now_ns + self._delay_ns, client, packet, now_ns)
+            return None
+        there_ns = self._path.arrive(now_ns - start_ns)
+        if there_ns is None:
+            self.losses += 1
+            return "lost"
+        self._put(start_ns + there_ns, client, packet, now_ns)
+        return None
+
+
 class CellCrossing(Prelude):
     """A cell that clients share: when a packet leaves depends on what the others send meanwhile.
 
@@ -162,10 +191,12 @@ class CellCrossing(Prelude):
         while (leaves_ns := cell.next_ns()) is not None and start_ns + leaves_ns <= now_ns:
             left = cell.depart(leaves_ns)
             there_ns = self._paths[left.client].arrive(left.sent_ns)
+            packet, arrived_ns = left.token
             if there_ns is None:
                 self.losses += 1
+                if self.on_loss is not None:
+                    self.on_loss(self._numbers_of[left.client], len(packet), arrived_ns)
                 continue
-            packet, arrived_ns = left.token
             self._put(start_ns + there_ns, self._numbers_of[left.client], packet, arrived_ns)
         return super().take(now_ns)
 

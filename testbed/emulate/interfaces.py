@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import socket
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 MTU_BYTES = 1500
 TUN_DEVICE = Path("/dev/net/tun")
-QUEUE_PACKETS = 20_000
-"""Packets that may wait for the relay to read them, so that the kernel never drops one."""
-
 _TUNSETIFF = 0x4004_54CA
 _IFF_TUN, _IFF_NO_PI = 0x0001, 0x1000
 _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
 _SIOCSIFADDR, _SIOCSIFNETMASK = 0x8916, 0x891C
-_SIOCSIFMTU, _SIOCSIFTXQLEN = 0x8922, 0x8943
-_IFF_UP = 0x1
+_SIOCSIFHWADDR, _SIOCETHTOOL = 0x8924, 0x8946
+_IFF_UP, _IFF_NOARP = 0x1, 0x80
+_ARPHRD_ETHER = 1
+_ETH_P_IP = 0x0800
+_SOL_PACKET, _PACKET_STATISTICS, _PACKET_IGNORE_OUTGOING = 263, 6, 23
+_SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
+_PACKET_BUFFER_BYTES = 64 << 20
+_OFFLOADS = (0x17, 0x19, 0x1F, 0x24, 0x2C)  # ETHTOOL_S: TXCSUM, SG, TSO, GSO, GRO
+
+_MAC = bytes.fromhex("020000000001")
+"""Of every interface. Without ARP a host sends to its own address, so that all have to be the same;
+bit 1 of the first byte says that nobody has assigned it."""
+
+ETHERNET_HEADER = _MAC + _MAC + struct.pack("!H", _ETH_P_IP)
 
 SERVER_ADDRESS = "198.19.0.1"
-NETMASK = "255.254.0.0"
+_NETMASK = "255.254.0.0"
+CLIENTS = ("198.18.0.0", 16)
+EVERYBODY = ("198.18.0.0", 15)
 
 
 def client_address(number: int) -> str:
@@ -43,22 +56,58 @@ def _address(text: str) -> bytes:
     return struct.pack("=H2x4s", socket.AF_INET, socket.inet_aton(text))
 
 
+def _raise_flag(name: str, flag: int) -> None:
+    (flags,) = struct.unpack_from("=H", _set(_SIOCGIFFLAGS, name, b""), 16)
+    _set(_SIOCSIFFLAGS, name, struct.pack("=H", flags | flag))
+
+
 def bring_up(name: str) -> None:
     """Set an interface up."""
-    (flags,) = struct.unpack_from("=H", _set(_SIOCGIFFLAGS, name, b""), 16)
-    _set(_SIOCSIFFLAGS, name, struct.pack("=H", flags | _IFF_UP))
+    _raise_flag(name, _IFF_UP)
+
+
+def bare_ethernet(name: str) -> None:
+    """Make an Ethernet interface one that carries IP packets one by one, as they are.
+
+    No ARP, the same address everywhere, no checksum or segmentation left to hardware that is not
+    there.
+    """
+    _set(_SIOCSIFHWADDR, name, struct.pack("=H6s", _ARPHRD_ETHER, _MAC))
+    _raise_flag(name, _IFF_NOARP)
+    for command in _OFFLOADS:
+        value = ctypes.create_string_buffer(struct.pack("=II", command, 0))
+        with suppress(OSError):  # what it does not have cannot be switched off
+            _set(_SIOCETHTOOL, name, struct.pack("=Q", ctypes.addressof(value)))
+
+
+def open_packets(name: str) -> int:
+    """Return a descriptor at which the Ethernet frames of an interface are read and written."""
+    end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+    end.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+    for force, ordinary in (
+        (_SO_RCVBUFFORCE, socket.SO_RCVBUF),
+        (_SO_SNDBUFFORCE, socket.SO_SNDBUF),
+    ):
+        try:
+            end.setsockopt(socket.SOL_SOCKET, force, _PACKET_BUFFER_BYTES)
+        except OSError:  # not in a user namespace
+            end.setsockopt(socket.SOL_SOCKET, ordinary, _PACKET_BUFFER_BYTES)
+    end.bind((name, _ETH_P_IP))
+    end.setblocking(False)
+    return end.detach()
+
+
+def frames_dropped(end: int) -> int:
+    """Return the frames that found no room at a descriptor of `open_packets` since last asked."""
+    with socket.socket(fileno=os.dup(end)) as asked:
+        _, dropped = struct.unpack("=II", asked.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
+    return int(dropped)
 
 
 def give_address(name: str, address: str) -> None:
     """Give an interface an address of the emulated network, and a route to all others."""
     _set(_SIOCSIFADDR, name, _address(address))
-    _set(_SIOCSIFNETMASK, name, _address(NETMASK))
-
-
-def set_size(name: str, mtu_bytes: int = MTU_BYTES, queue_packets: int = QUEUE_PACKETS) -> None:
-    """Set the largest packet of an interface, and how many may wait in it."""
-    _set(_SIOCSIFMTU, name, struct.pack("=i", mtu_bytes))
-    _set(_SIOCSIFTXQLEN, name, struct.pack("=i", queue_packets))
+    _set(_SIOCSIFNETMASK, name, _address(_NETMASK))
 
 
 def open_tun(name: str) -> int:

@@ -140,7 +140,9 @@ class Keeper:
                         with suppress(ProcessLookupError):
                             os.killpg(pid, message["signal"])
             case "dropped":
-                self._control.send({"op": "dropped", "packets": self._network.packets_dropped()})
+                network = self._network
+                dropped, full = network.packets_dropped(), network.queue_drops()
+                self._control.send({"op": "dropped", "packets": dropped, "queue": full})
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -168,14 +170,14 @@ class Keeper:
             os.setsid()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            own = self._network.descriptors(message["host"])
+            own = self._network.of(message["host"])
             if own.namespace is not None:
                 kernel.enter(own.namespace)
             granted = message["priority"] > 0 and kernel.realtime(message["priority"])
             os.write(say, b"realtime\n" if granted else b"ordinary\n")
             first = 1 + max([2, *message["descriptors"]])
-            targets = [*message["descriptors"], *range(first, first + len(own.interfaces))]
-            sources = [*descriptors, *own.interfaces]
+            targets = [*message["descriptors"], *range(first, first + len(own.ends))]
+            sources = [*descriptors, *own.ends]
             _place(dict(zip(targets, sources, strict=True)))
             os.chdir(message["cwd"])
             os.execvpe(message["argv"][0], message["argv"], message["env"])  # noqa: S606

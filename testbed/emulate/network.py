@@ -20,6 +20,7 @@ so that both engines drive the same channel. Processes share one clock, `time.mo
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -33,7 +34,7 @@ from signal import SIGKILL, SIGTERM
 from typing import Any
 
 import testbed
-from testbed.emulate import backends, kernel
+from testbed.emulate import backends, kernel, pacing
 from testbed.emulate.hosts import RELAY
 from testbed.emulate.lateness import ORDINARY_GATE, REALTIME_GATE, RelayReport
 from testbed.emulate.messages import Ended, Messages, pair
@@ -137,12 +138,15 @@ class Network:
         server: Where frames are decoded.
         clients: Hosts by the name of the client.
         settings: What the kernel of the hosts is set to, as read back.
+        shaped: Indices of the interfaces that the kernel shapes, by name; empty if it shapes none.
         realtime: Whether the relay has real-time priority.
     """
 
     def __init__(self, backend: str, clients: Sequence[str], control: Messages) -> None:
+        paced = backend == "pacing"
         self.backend = backend
         self._control = control
+        self._extra = {pacing.ENVIRONMENT: f"testbed-{secrets.token_hex(8)}"} if paced else {}
         self._lock = threading.RLock()
         self._codes: dict[int, int] = {}
         self._count = 0
@@ -152,6 +156,7 @@ class Network:
         ready = self._answer("ready", _READY_S)
         self.keeper_pid: int = ready["pid"]
         self.settings: dict[str, str | None] = ready["settings"]
+        self.shaped: dict[str, int] = ready["shaped"]
         addresses: list[str] = ready["addresses"]
         *own, server = (
             Host(name, address, self, number)
@@ -177,12 +182,13 @@ class Network:
         with self._lock:
             self._count += 1
             number = self._count
+            env = {**(os.environ if env is None else env), **self._extra}
             message = {
                 "op": "spawn",
                 "number": number,
                 "host": host,
                 "argv": list(argv),
-                "env": dict(os.environ if env is None else env),
+                "env": env,
                 "cwd": str(Path.cwd()),
                 "priority": priority,
                 "descriptors": list(descriptors),
@@ -228,14 +234,16 @@ class Network:
             del said["op"]
             with self._lock:
                 self._say({"op": "dropped"})
-                dropped = self._answer("dropped", _STOP_S)["packets"]
+                dropped = self._answer("dropped", _STOP_S)
             self._report = RelayReport(
                 backend=self.backend,
                 realtime=self.realtime,
-                kernel_drops=dropped,
+                kernel_drops=dropped["packets"] + said.pop("kernel_drops"),
+                queue_drops=dropped["queue"] + said.pop("queue_drops"),
                 load_average=os.getloadavg()[0],
                 gate=REALTIME_GATE if self.realtime else ORDINARY_GATE,
                 settings=self.settings,
+                leaves_out=pacing.LEAVES_OUT if self.backend == "pacing" else (),
                 **said,
             )
         return self._report
@@ -252,9 +260,9 @@ class Network:
         ours, theirs = pair()
         with theirs.socket:
             argv = [sys.executable, "-P", "-m", "testbed.emulate.relay"]
-            self.spawn(RELAY, argv, {3: theirs.fileno()}, _environment(), 0)
+            self.spawn(RELAY, argv, {3: theirs.fileno()}, environment(), 0)
         self._relay = ours
-        self._tell_relay(plan)
+        self._tell_relay({**plan, "pacer": self._extra.get(pacing.ENVIRONMENT)})
         self.realtime = self._relay_answer("ready", _READY_S)["realtime"]
 
     # Conversations with the keeper and the relay.
@@ -354,27 +362,33 @@ def network(
         EnvironmentLacks: The kernel refuses, or somebody killed a process of the network.
         TestbedError: The links cannot be opened.
     """
-    chosen = backends.choose(backend)
+    chosen = backends.choose(backend, user_namespace=user_namespace)
     settings = settings or TcpSettings.of(spec)
+    isolated = chosen != "pacing"
+    if user_namespace is None:
+        user_namespace = os.geteuid() != 0
     ours, theirs = pair()
     with theirs.socket:
         launcher = subprocess.Popen(  # noqa: S603
             [sys.executable, "-P", "-m", "testbed.emulate.launch", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
-            env=_environment(),
+            env=environment(),
             start_new_session=True,
         )
     made: Network | None = None
     try:
         ours.send(
             {
-                "isolated": True,
-                "user_namespace": os.geteuid() != 0 if user_namespace is None else user_namespace,
+                "backend": chosen,
+                "isolated": isolated,
+                "user_namespace": isolated and user_namespace,
                 "clients": len(clients),
                 "sysctls": settings.sysctls,
                 "congestion_control": settings.congestion_control,
                 "initial_window": settings.initial_window,
+                "uplink_queue": spec.uplink.queue_bytes,
+                "downlink_queue": spec.downlink.queue_bytes,
             }
         )
         made = Network(chosen, clients, ours)
@@ -384,6 +398,8 @@ def network(
                 "downlink": spec.downlink.model_dump(mode="json"),
                 "clients": list(clients),
                 "seed": seed,
+                "backend": chosen,
+                "shaped": made.shaped,
                 "log": None if log is None else str(log.absolute()),
                 "capture": None if capture is None else str(capture.absolute()),
                 "realtime": realtime,
@@ -401,7 +417,7 @@ def network(
         launcher.wait()
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return an environment in which this very package is found."""
     home = str(Path(testbed.__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH", "")]))

@@ -1,153 +1,41 @@
-"""The relay: a process that reads packets of one host and hands them to another when they are due.
-
-Plain `select`, `read` and `write`. It never spins, since a real-time process that does is held back
-by the kernel for 50 ms of every second; and it waits with `select`, since `epoll` rounds to
-milliseconds.
-"""
+"""The relay: the process between the hosts of a network. `forwarding` has what it does."""
 
 from __future__ import annotations
 
 import gc
-import os
-import select
 import socket
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from testbed.emulate import kernel
-from testbed.emulate.crossing import FAR_NS, Crossing, crossing
-from testbed.emulate.interfaces import MTU_BYTES, client_address
-from testbed.emulate.lateness import Lateness
+from testbed.emulate.crossing import Crossing, DelayCrossing, crossing
+from testbed.emulate.forwarding import Relay
+from testbed.emulate.interfaces import ETHERNET_HEADER, client_address
 from testbed.emulate.messages import Ended, Messages
-from testbed.emulate.packetlog import DOWNLINK, LOST, PASSED, QUEUE, UPLINK, Capture, PacketLog
-from testbed.model import NS_PER_MS
+from testbed.emulate.pacing import Pacer
+from testbed.emulate.packetlog import Capture, PacketLog
+from testbed.emulate.shaping import ETHERNET_BYTES, Follower
+from testbed.links.link import Medium
+from testbed.links.link import Path as LinkPath
 from testbed.parts import Nested
 from testbed.scenario import LinkSpec
-from testbed.scenario.channels import open_channel
+from testbed.scenario.channels import open_channel, open_medium
 
+DIRECTIONS = ("uplink", "downlink")
 _CONTROL = 3
-_BURST = 32
-"""Packets read from one interface before what is due is looked at again."""
-
-_QUIET_NS = 2 * NS_PER_MS
-_FATES = {"queue": QUEUE, "lost": LOST}
 
 
-class Relay:
-    """Both directions of a network.
-
-    Args:
-        control: From and to whoever wants the network.
-        ends: Descriptors of the clients' interfaces in order, and of the server's.
-        addresses: Of the clients, in the same order.
-        crossings: From the clients, and to the clients.
-        log: Where packets are logged; None for nowhere.
-        captures: For each of `ends`; empty for none.
-    """
-
-    def __init__(
-        self,
-        control: Messages,
-        ends: Sequence[int],
-        addresses: Sequence[str],
-        crossings: tuple[Crossing, Crossing],
-        log: PacketLog | None = None,
-        captures: Sequence[Capture] = (),
-    ) -> None:
-        self._control = control
-        self._ends = list(ends)
-        self._server = len(ends) - 1
-        self._number_of = {socket.inet_aton(text): n for n, text in enumerate(addresses)}
-        self._crossings = crossings
-        self._log = log
-        self._captures = captures
-        self._start_ns = 0
-        self._begun = False
-        self.lateness = Lateness()
+class Forwarder(Protocol):
+    """What runs in this process."""
 
     def run(self) -> None:
-        """Relay until told to stop."""
-        up, down = self._crossings
-        control = self._control.fileno()
-        number_of_end = {end: number for number, end in enumerate(self._ends)}
-        waited_for = [control, *self._ends]
-        clock = time.monotonic_ns
-        while True:
-            self._release(UPLINK, up)
-            self._release(DOWNLINK, down)
-            wait_ns = min(up.next_ns, down.next_ns) - clock()
-            if self._log is not None and wait_ns > _QUIET_NS:
-                self._log.flush()
-            wait_s = min(max(wait_ns, 0), FAR_NS // 1000) * 1e-9
-            ready, _, _ = select.select(waited_for, (), (), wait_s)
-            for end in ready:
-                if end == control:
-                    if not self._obey():
-                        return
-                else:
-                    self._read(end, number_of_end[end])
+        """Run until told to stop."""
 
-    def _read(self, end: int, number: int) -> None:
-        up, down = self._crossings
-        from_server = number == self._server
-        for _ in range(_BURST):
-            try:
-                packet = os.read(end, MTU_BYTES + 100)
-            except BlockingIOError:
-                return
-            now_ns = time.monotonic_ns()
-            if packet[0] >> 4 != 4:
-                continue  # only IPv4 has an address here
-            client = self._number_of.get(packet[16:20]) if from_server else number
-            if client is None:
-                continue
-            if self._captures:
-                self._captures[number].add(now_ns, packet)
-            direction, way = (DOWNLINK, down) if from_server else (UPLINK, up)
-            gone = way.arrive(now_ns, client, packet)
-            if gone is not None and self._log is not None:
-                at_ns = now_ns - self._start_ns
-                fate = _FATES[gone]
-                self._log.add(direction, fate, client, len(packet), at_ns, at_ns, at_ns)
-
-    def _release(self, direction: int, way: Crossing) -> None:
-        now_ns = time.monotonic_ns()
-        while (due := way.take(now_ns)) is not None:
-            end = self._server if direction == UPLINK else due.client
-            with suppress(BlockingIOError):
-                os.write(self._ends[end], due.packet)
-            now_ns = time.monotonic_ns()
-            if self._begun and due.arrived_ns >= self._start_ns:
-                self.lateness.add(now_ns - due.due_ns)
-                if self._log is not None:
-                    zero_ns = self._start_ns
-                    self._log.add(
-                        direction,
-                        PASSED,
-                        due.client,
-                        len(due.packet),
-                        due.arrived_ns - zero_ns,
-                        due.due_ns - zero_ns,
-                        now_ns - zero_ns,
-                    )
-            if self._captures:
-                self._captures[end].add(now_ns, due.packet)
-
-    def _obey(self) -> bool:
-        """Do what is asked; return False if that is to stop."""
-        message, _ = self._control.receive()
-        if message["op"] == "start":
-            self._start_ns = message["at_ns"]
-            self._begun = True
-            for way in self._crossings:
-                way.begin(self._start_ns)
-            self._control.send({"op": "started", "at_ns": self._start_ns})
-            return True
-        return False
+    def counts(self) -> dict[str, Any]:
+        """Return what passed, what did not, and how late."""
 
 
 def main() -> None:
@@ -164,54 +52,80 @@ def main() -> None:
         sys.exit(1)
 
 
-def _run(control: Messages, plan: dict[str, Any]) -> None:
+def _spec(plan: dict[str, Any], direction: str) -> LinkSpec:
+    spec = Nested("link", LinkSpec).validate(plan[direction])
+    assert isinstance(spec, LinkSpec)
+    return spec
+
+
+def _medium(plan: dict[str, Any], direction: str) -> Medium:
+    return open_medium(_spec(plan, direction), plan["clients"], direction, plan["seed"])
+
+
+def _channels(plan: dict[str, Any]) -> tuple[tuple[Crossing, Crossing], list[Follower]]:
+    """Return both directions, and what lets the kernel shape them if it does."""
     clients: list[str] = plan["clients"]
     ways: list[Crossing] = []
-    link = Nested("link", LinkSpec)
-    for direction in ("uplink", "downlink"):
-        spec = link.validate(plan[direction])
-        assert isinstance(spec, LinkSpec)
-        channel = open_channel(spec, clients, direction, plan["seed"])
-        ways.append(crossing(channel, clients, spec.delay_ns))
+    followers: list[Follower] = []
+    shaped = plan["shaped"]
+    connection = socket.socket(fileno=_CONTROL + 2 + len(clients)) if shaped else None
+    for direction in DIRECTIONS:
+        spec = _spec(plan, direction)
+        if connection is None:
+            channel = open_channel(spec, clients, direction, plan["seed"])
+            ways.append(crossing(channel, clients, spec.delay_ns))
+            continue
+        medium = _medium(plan, direction)
+        ways.append(DelayCrossing(LinkPath(medium, spec.delay_ns)))
+        # The uplink is delayed before it is shaped; its curve begins as much later.
+        towards, overhead, after_ns = (
+            ("server", ETHERNET_BYTES, spec.delay_ns)
+            if direction == "uplink"
+            else ("clients", 0, 0)
+        )
+        follower = Follower(connection, shaped[towards], medium.capacity, overhead, after_ns)
+        followers.append(follower)
+    return (ways[0], ways[1]), followers
+
+
+def _forwarder(control: Messages, plan: dict[str, Any], undo: ExitStack) -> Forwarder:
+    """Return what passes packets on, as far as it is not the kernel."""
+    clients: list[str] = plan["clients"]
+    if plan["backend"] == "pacing":
+        media = [_medium(plan, direction) for direction in DIRECTIONS]
+        return Pacer(control, plan["pacer"], [medium.capacity for medium in media])
+    ways, followers = _channels(plan)
     log = PacketLog(Path(plan["log"]), plan["about"]) if plan["log"] else None
+    if log is not None:
+        undo.callback(log.close)
     captures = []
     if plan["capture"]:
         folder = Path(plan["capture"])
         folder.mkdir(parents=True, exist_ok=True)
         captures = [Capture(folder / f"client-{name}.pcap") for name in clients]
         captures.append(Capture(folder / "server.pcap"))
+        for capture in captures:
+            undo.callback(capture.close)
     ends = list(range(_CONTROL + 1, _CONTROL + 2 + len(clients)))
     addresses = [client_address(number) for number in range(len(clients))]
-    relay = Relay(control, ends, addresses, (ways[0], ways[1]), log, captures)
-    kernel.exact_timers()
-    kernel.lock_memory()
-    realtime = plan["realtime"] and kernel.realtime(kernel.RELAY_PRIORITY)
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    control.send({"op": "ready", "realtime": realtime})
-    began_ns, used_ns = time.monotonic_ns(), time.process_time_ns()
-    try:
-        relay.run()
-    finally:
-        if log is not None:
-            log.close()
-        for capture in captures:
-            capture.close()
-    late = relay.lateness
-    control.send(
-        {
-            "op": "report",
-            "packets": late.count,
-            "queue_drops": sum(way.queue_drops for way in ways),
-            "losses": sum(way.losses for way in ways),
-            "late_p50_ns": late.quantile_ns(500),
-            "late_p99_ns": late.quantile_ns(990),
-            "late_p999_ns": late.quantile_ns(999),
-            "late_max_ns": late.worst_ns,
-            "cpu_share": (time.process_time_ns() - used_ns) / (time.monotonic_ns() - began_ns),
-        }
-    )
+    header = ETHERNET_HEADER if plan["backend"] == "packet" else b""
+    return Relay(control, ends, addresses, ways, log, captures, header, followers)
+
+
+def _run(control: Messages, plan: dict[str, Any]) -> None:
+    with ExitStack() as undo:
+        forwarder = _forwarder(control, plan, undo)
+        kernel.exact_timers()
+        kernel.lock_memory()
+        realtime = plan["realtime"] and kernel.realtime(kernel.RELAY_PRIORITY)
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        control.send({"op": "ready", "realtime": realtime})
+        began_ns, used_ns = time.monotonic_ns(), time.process_time_ns()
+        forwarder.run()
+        share = (time.process_time_ns() - used_ns) / (time.monotonic_ns() - began_ns)
+    control.send({"op": "report", "cpu_share": share, **forwarder.counts()})
 
 
 if __name__ == "__main__":

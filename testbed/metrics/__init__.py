@@ -10,7 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed.metrics.definitions import METRICS, PERCENTILES, STAGES, Metric
-from testbed.metrics.figures import Accuracy, Figures, per_seed, percentile, way
+from testbed.metrics.figures import (
+    Accuracy,
+    Figures,
+    per_seed,
+    percentile,
+    way,
+    with_boxes,
+)
 from testbed.metrics.intervals import CONFIDENCE, Interval, interval, number
 from testbed.metrics.utility import Utility, Worth
 
@@ -35,6 +42,7 @@ __all__ = [
     "summarise",
     "summarise_figures",
     "way",
+    "with_boxes",
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,18 @@ Accuracy = Mapping[str, Mapping[tuple[float, int, str], float]]
 
 Figures = dict[str, dict[int, dict[str, float]]]
 """policy -> seed -> metric -> figure; NaN where it is undefined, inf where there is no answer."""
+
+OF_BOXES = (
+    "correct_age_mean_ms",
+    "streaming_map",
+    "streaming_map50",
+    "streaming_map_small",
+    "streaming_map_medium",
+    "streaming_map_large",
+    "correct",
+    "energy_per_correct_j",
+)
+"""Metrics that only recorded detections can give; `with_boxes` fills them in."""
 
 NEVER = int(np.iinfo(np.int64).max)
 """Stands for a missing instant, later than every real one."""
@@ -57,6 +69,26 @@ def per_seed(
         group["energy_per_frame_j"] = group["energy_j"] / group["captured"]
         figures.setdefault(policy, {})[seed] = {name: group[name] for name in METRICS}
     return figures
+
+
+def with_boxes(
+    figures: Figures, scored: Mapping[str, Mapping[str, Mapping[str, float | None]]]
+) -> Figures:
+    """Return figures with those that recorded detections give in the place of a table's.
+
+    Args:
+        figures: As `per_seed` gives them.
+        scored: policy -> seed, as text -> metric -> figure, None where it is undefined.
+    """
+    merged: Figures = {}
+    for policy, seeds in figures.items():
+        for seed, group in seeds.items():
+            found = scored[policy][str(seed)]
+            group = group | {k: math.nan if v is None else v for k, v in found.items()}
+            if (correct := group["correct"]) >= 0:
+                group["energy_per_correct_j"] = group["energy_j"] / correct if correct else math.inf
+            merged.setdefault(policy, {})[seed] = group
+    return merged
 
 
 def way(mode: str, codec: str | None) -> str:
@@ -171,7 +203,7 @@ def _group(rows: _Rows, part: slice, deadline_ns: int, duration_ns: int) -> dict
     )
     out["offline_map"] = _mean(rows.map, chosen, sum(chosen))
     out["on_time_map"] = _mean(rows.map, answered, n)
-    out["streaming_map"] = math.nan  # needs the boxes; a published table has none
+    out |= dict.fromkeys(OF_BOXES, math.nan)  # a published table has none
     out["utility"] = math.nan  # needs the ladder; `testbed.metrics.utility`
     split = [count if is_split else 0 for count, is_split in zip(chosen, rows.split, strict=True)]
     out["width_mean"] = _mean(rows.width, split, sum(split))
@@ -185,12 +217,8 @@ def _group(rows: _Rows, part: slice, deadline_ns: int, duration_ns: int) -> dict
     seconds = (len(edges) + 1) * duration_ns / NS_PER_S
     out["switches_per_s"] = int(np.count_nonzero(rows.switched[part])) / seconds
     captured, answers = rows.instant["captured_ns"][part], rows.instant["answered_ns"][part]
-    pieces = [
-        _ages(c, a, duration_ns)
-        for c, a in zip(np.split(captured, edges), np.split(answers, edges), strict=True)
-    ]
-    age, span = (np.concatenate(column) for column in zip(*pieces, strict=True))
-    out["age_mean_ms"], out["age_p95_ms"] = _age_figures(age, span)
+    split_up = zip(np.split(captured, edges), np.split(answers, edges), strict=True)
+    out["age_mean_ms"], out["age_p95_ms"] = age_figures(split_up, duration_ns)
     return out
 
 
@@ -226,12 +254,21 @@ def _ages(
     return since - newest, np.diff(since, append=duration_ns)
 
 
-def _age_figures(age: NDArray[np.int64], span: NDArray[np.int64]) -> tuple[float, float]:
-    """Return mean and p95 over time, ms, of an age made of pieces that grow with time.
+def age_figures(
+    clients: Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]], duration_ns: int
+) -> tuple[float, float]:
+    """Return mean and p95 over time, ms, of the age of information of some clients.
 
-    The time spent at an age of at most x, Σ clip(x - age, 0, span), is piecewise linear in x; its
-    inverse at 95 % of the whole is found exactly.
+    The age is made of pieces that grow with time. The time spent at an age of at most x,
+    Σ clip(x - age, 0, span), is piecewise linear in x; its inverse at 95 % of the whole is found
+    exactly.
+
+    Args:
+        clients: Of each, when its frames were captured and when they were answered, or `NEVER`.
+        duration_ns: Length of the run.
     """
+    pieces = [_ages(captured, answered, duration_ns) for captured, answered in clients]
+    age, span = (np.concatenate(column) for column in zip(*pieces, strict=True))
     total = int(span.sum())
     length = span.astype(np.float64)
     mean = math.fsum((length * (age + length / 2)).tolist()) / total

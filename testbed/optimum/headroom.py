@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from testbed.metrics.utility import Utility, total
 from testbed.optimum.problem import problem_of
-from testbed.optimum.reference import solve
+from testbed.optimum.reference import clairvoyant_mpc, myopic, solve
 from testbed.parts import spec_model
 from testbed.policies import policies
 from testbed.scenario import Scenario
@@ -27,6 +27,8 @@ class Headroom:
         reached: What the optimum's plan is worth in the simulator, radio and server included.
         upper: No policy's utility is above it.
         frames: Frames captured.
+        sighted: What plans of shorter sight are worth in the simulator: `clairvoyant-mpc`, which
+            knows the channel for five frames, and `myopic`, for one. Empty unless asked for.
     """
 
     values: Mapping[str, float]
@@ -35,6 +37,7 @@ class Headroom:
     reached: float
     upper: float
     frames: int
+    sighted: Mapping[str, float] = field(default_factory=dict)
 
     def regret(self, policy: str) -> float:
         """Return how far below the upper bound a policy is, per frame."""
@@ -62,6 +65,7 @@ def headroom(
     *,
     utility: Utility | None = None,
     bins: int | None = None,
+    sighted: bool = False,
 ) -> Headroom:
     """Run policies, every single point and the optimum's plan on one seed.
 
@@ -71,6 +75,7 @@ def headroom(
         names: Policies of the scenario; all of them if None.
         utility: What a frame is worth; as the scenario says if None.
         bins: Steps of the backlog for the optimum.
+        sighted: Whether to play the plans of shorter sight too.
 
     Raises:
         TestbedError: The scenario has several clients.
@@ -86,10 +91,11 @@ def headroom(
         return total(frames, ladder, utility, deadline_ns)
 
     def planned(places: Sequence[int]) -> float:
-        return worth(_with_plan(scenario, places), "planned")
+        return worth(with_plan(scenario, places), "planned")
 
     static = [planned([place]) for place in range(len(ladder))]
     at = static.index(max(static))
+    shorter = {"clairvoyant-mpc": clairvoyant_mpc, "myopic": myopic} if sighted else {}
     return Headroom(
         values={name: worth(scenario, name) for name in names or scenario.spec.policies},
         static=at,
@@ -97,10 +103,11 @@ def headroom(
         reached=max(planned(best.places), static[at]),
         upper=best.upper,
         frames=problem.frames,
+        sighted={name: planned(play(problem).places) for name, play in shorter.items()},
     )
 
 
-def _with_plan(scenario: Scenario, places: Sequence[int]) -> Scenario:
+def with_plan(scenario: Scenario, places: Sequence[int]) -> Scenario:
     """Return a scenario whose one policy, `planned`, follows a list."""
     model = spec_model(policies, "planned", PolicySpec)
     plan = model.model_validate({"kind": "planned", "places": tuple(places)})

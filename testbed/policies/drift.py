@@ -11,7 +11,6 @@ from pydantic import Field
 
 from testbed.model import Fate, Mode, Observation, OperatingPoint, Outcome, Rung
 from testbed.policies.menu import (
-    LTE_NJ_PER_BIT,
     Energy,
     Menu,
     Miss,
@@ -52,7 +51,7 @@ class DriftPlusPenalty(Rated):
     miss_budget: Annotated[
         float, Field(ge=0, le=1, description="Share of the frames that may miss.")
     ] = 0.05
-    radio_nj_per_bit: RadioEnergy = LTE_NJ_PER_BIT
+    radio_nj_per_bit: RadioEnergy = 0.0
     battery_weight: Annotated[
         float, Field(ge=0, description="What energy costs more with an empty battery.")
     ] = 0.0

@@ -18,7 +18,7 @@ LTE_NJ_PER_BIT = 438.39
 """α_u of Huang et al. (MobiSys 2012), 438.39 mW per Mbit/s of uplink."""
 
 RadioEnergy = Annotated[
-    float, Field(ge=0, description="What a bit costs the radio, nJ; the default is that of LTE.")
+    float, Field(ge=0, description=f"What a bit costs the radio, nJ; LTE: {LTE_NJ_PER_BIT}.")
 ]
 
 

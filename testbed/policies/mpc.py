@@ -13,7 +13,6 @@ from testbed.estimators.harmonic import Harmonic
 from testbed.model import Observation, OperatingPoint, Rung
 from testbed.parts import Nested
 from testbed.policies.menu import (
-    LTE_NJ_PER_BIT,
     Energy,
     Menu,
     Miss,
@@ -33,9 +32,9 @@ class Mpc(Rated):
     Pensieve's `mpc.py`. A frame is worth its accuracy if its answer is expected in time, minus
     `miss` if not, minus `switching` times the distance from the last point on the menu, minus
     `energy` times its energy over that of the dearest point: the scenario's utility, but for its
-    age, and with the radio's energy besides the encoder's. Value iteration over the wait for the
-    uplink and the last point takes the place of trying every sequence, as in Puffer's (Yan et al.,
-    NSDI 2020).
+    age. Its energy is that of the encoder, and of the radio if `radio_nj_per_bit` is given. Value
+    iteration over the wait for the uplink and the last point takes the place of trying every
+    sequence, as in Puffer's (Yan et al., NSDI 2020).
 
     State: the last point. Cost of a decision: horizon · bins · points² additions, in numpy.
     """
@@ -50,7 +49,7 @@ class Mpc(Rated):
     switching: Switching = 0.05
     energy: Energy = 0.1
     miss: Miss = 0.0
-    radio_nj_per_bit: RadioEnergy = LTE_NJ_PER_BIT
+    radio_nj_per_bit: RadioEnergy = 0.0
 
     def reset(self, rng: np.random.Generator) -> None:
         """Forget every sample and the last point."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from testbed.report.besides import asides
 from testbed.report.provenance import repeat_with, stamp_rows
 from testbed.report.view import COLUMNS, View
 
@@ -35,6 +36,11 @@ def markdown(view: View) -> str:
     if view.claims:
         lines += ["## Claims", ""]
         lines += [f"- {_plain(claim['message'])}" for claim in view.claims] + [""]
+    for aside in asides(view.run.summary):
+        lines += [f"## {aside.title}", "", _row(list(aside.heads))]
+        lines += [_row(["---", *["---:" for _ in aside.heads[1:]]])]
+        lines += [_row(list(map(_plain, row))) for row in aside.rows]
+        lines += ["", _plain(aside.note), ""]
     lines += ["## Provenance", "", _plain(repeat_with(view.run)), ""]
     lines += [f"- {_plain(what)}: {_plain(value)}" for what, value in stamp_rows(view.run)]
     return "\n".join([*lines, ""])

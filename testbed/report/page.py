@@ -14,6 +14,7 @@ from typing import Any
 
 from testbed.metrics import METRICS
 from testbed.report import joules, latency, shares, timeline, tradeoffs
+from testbed.report.besides import Aside, asides
 from testbed.report.plot import Chart
 from testbed.report.provenance import figure_count, figure_rows, repeat_with, stamp_rows
 from testbed.report.view import COLUMNS, View
@@ -26,6 +27,7 @@ def page(view: View) -> str:
     sections = [
         ("what", "What was run", _what(view)),
         ("results", "Results", _results(view)),
+        *((aside.key, aside.title, _aside(aside)) for aside in asides(view.run.summary)),
         ("latency", "Latency", _charts(drawn := latency.charts(view))),
         ("energy", "Energy", _charts(energy := joules.charts(view))),
         ("accuracy", "Accuracy and its cost", _charts(costs := tradeoffs.charts(view))),
@@ -139,6 +141,12 @@ def _results(view: View) -> str:
         for c in COLUMNS
     )
     return said + f"<details><summary>What the columns mean</summary><dl>{terms}</dl></details>"
+
+
+def _aside(aside: Aside) -> str:
+    rows = [[escape(cell) for cell in row] for row in aside.rows]
+    table = _table(escape(aside.title), [escape(head) for head in aside.heads], rows)
+    return table + f'<p class="note">{escape(aside.note)}</p>'
 
 
 def _charts(charts: Iterable[Chart]) -> str:

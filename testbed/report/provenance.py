@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from testbed.model import NS_PER_MS
+
 if TYPE_CHECKING:
     from testbed.records import Run
 
@@ -14,6 +16,12 @@ _ORDER = ("assumed", "published", "measured")  # what a sceptic wants to see fir
 def repeat_with(run: Run) -> str:
     """Return how to get the same bytes again."""
     version = run.provenance.get("versions", {}).get("split-testbed", "")
+    if "emulation" in run.provenance:
+        return (
+            f"To repeat this run, install split-testbed {version} and give the scenario.yaml of "
+            "this folder to the command “testbed run --emulate”. It took place in real time, so a "
+            "repetition differs by what the machine was doing beside it."
+        )
     return (
         f"To repeat this run, install split-testbed {version} and give the scenario.yaml of "
         "this folder to the command “testbed run”. The same scenario, files and versions give the "
@@ -26,11 +34,33 @@ def stamp_rows(run: Run) -> Iterator[tuple[str, str]]:
     stamps = run.provenance
     if "engine" in stamps:
         yield "engine", str(stamps["engine"])
+    yield from _emulation(stamps.get("emulation", {}).get("runs", []))
     if "digest" in stamps:
         yield "digest of the scenario", str(stamps["digest"])
     yield "seeds", ", ".join(map(str, run.scenario["seeds"]))
     yield from ((f"sha256 of {name}", str(sha)) for name, sha in stamps.get("files", {}).items())
     yield from ((f"version of {name}", str(v)) for name, v in stamps.get("versions", {}).items())
+
+
+def _emulation(runs: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield what is to be known of the runs of the emulator."""
+    if not runs:
+        return
+    valid = sum(run["valid"] for run in runs)
+    yield "valid runs", f"{valid} of {len(runs)}"
+    yield "kernel", ", ".join(sorted({str(run["kernel"]) for run in runs}))
+    said = [client for run in runs for client in run["clients"].values()]
+    controls = sorted({str(client.get("congestion_control", "")) for client in said})
+    yield "congestion control", ", ".join(controls)
+    relays = [run["relay"] for run in runs if run["relay"]]
+    if relays:
+        yield "backend", ", ".join(sorted({relay["backend"] for relay in relays}))
+        priority = all(relay["realtime"] for relay in relays)
+        yield "priority of the relay", "real-time" if priority else "ordinary"
+        late_ms = max(relay["late_p99_ns"] for relay in relays) / NS_PER_MS
+        yield "lateness of the relay", f"99 % of the packets within {late_ms:.2f} ms in every run"
+    loads = [run["load_after"][0] for run in runs]
+    yield "load of the machine", f"{min(loads):g} to {max(loads):g} on {runs[0]['cores']} cores"
 
 
 def figure_rows(run: Run) -> list[tuple[str, str, str, str, str]]:

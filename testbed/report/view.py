@@ -106,8 +106,9 @@ class View:
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds, in the order of the scenario."""
-        return [int(seed) for seed in self.run.scenario["seeds"]]
+        """The seeds that have a valid run, in the order of the scenario."""
+        ran = {seed for seeds in self.figures.values() for seed in seeds}
+        return [int(seed) for seed in self.run.scenario["seeds"] if seed in ran]
 
     @property
     def warnings(self) -> list[str]:

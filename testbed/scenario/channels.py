@@ -10,7 +10,7 @@ from testbed.errors import TestbedError
 from testbed.links import links
 from testbed.links.cell import ProcessorSharing, SharedCell
 from testbed.links.fifo import FifoLink
-from testbed.links.link import Link, Path
+from testbed.links.link import Link, Medium, Path
 from testbed.links.proportional_fair import ProportionalFair
 from testbed.links.round_robin import RoundRobin
 from testbed.parts import make
@@ -87,3 +87,26 @@ def open_channel(
     else:
         cell = ProcessorSharing(shared.capacity, limit, shared.efficiency)
     return OpenCell(cell, {name: Path(each, delay_ns) for name, each in media.items()})
+
+
+def open_medium(spec: LinkSpec, clients: Sequence[str], direction: str, seed: int) -> Medium:
+    """Return what one direction consists of, for a shaper that has one queue and one rate.
+
+    The draws are those of `open_channel`.
+
+    Raises:
+        TestbedError: The direction needs more than that.
+    """
+    own = spec.sharing == "none"
+    if len(clients) > 1 and spec.sharing != "fifo":
+        raise TestbedError(
+            f"network.{direction}.sharing: '{spec.sharing}' needs a queue for each client, and "
+            "this backend has one; allowed: fifo, or a single client"
+        )
+    part: Link = make(links, spec)
+    medium = part.medium(stream(seed, clients[0] if own else CELL, direction))
+    if medium.wake is not None or medium.queue is not None:
+        raise TestbedError(
+            f"network.{direction}: sleep and queue management are not what this backend can shape"
+        )
+    return medium

@@ -16,6 +16,7 @@ from testbed.compare.inference import (
     holm,
     improvement,
     minimum_detectable,
+    ratio,
     sign_flip,
     worst_mean,
 )
@@ -124,3 +125,15 @@ def test_the_worst_tenth_is_of_one_value_at_least():
     assert worst_mean([3.0, 1.0]) == 1.0
     assert worst_mean(values * 3) == pytest.approx(1.5)
     assert math.isclose(worst_mean([2.0]), 2.0)
+
+
+def test_a_ratio_is_that_of_the_sums_with_an_interval_over_pairs():
+    above, below = [1.0, 2.0, 3.0, 2.0], [2.0, 4.0, 4.0, 2.0]
+    value, low, high = ratio(above, below)
+
+    assert value == pytest.approx(8 / 12)
+    assert 0.5 <= low < value < high <= 1.0
+    assert ratio(above, below) == (value, low, high)
+    assert ratio([1.0, 1.0], [2.0, 2.0]) == (0.5, None, None)
+    assert ratio([1.0], [0.0]) == (None, None, None)
+    assert ratio([1.0] * 3, [3.0, 0.0, 0.0]) == (1.0, None, None)

@@ -9,7 +9,7 @@ import typer
 from sample_run import sample_run, write_sample
 from typer.testing import CliRunner
 
-from testbed.cli import report as commands
+from testbed.cli import compare, report
 from testbed.errors import RunError
 
 
@@ -26,7 +26,8 @@ def folders(tmp_path_factory):
 def testbed():
     """Return a function that runs a command line and returns what it printed."""
     app = typer.Typer(pretty_exceptions_enable=False)
-    commands.register(app)
+    report.register(app)
+    compare.register(app)
 
     def call(*arguments):
         result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)

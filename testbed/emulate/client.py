@@ -1,0 +1,169 @@
+"""A client in real time: its payloads are bytes on a real connection.
+
+Everything a device decides and books is `testbed.clients.client.Client`, the class that the
+simulator drives. What is real here is the time, the way to the server and back, and with a live
+detector the encoder.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from testbed.clients.client import Client, Clock
+from testbed.emulate.bodies import FATE_OF, Answer, Kind, Request, Status
+from testbed.links.transport import Transport
+from testbed.model import FrameRecord, Policy, Rung
+from testbed.scenario import Client as ClientSetup
+
+
+class Uplink(Protocol):
+    """How frames get to the server (`testbed.emulate.uplinks`)."""
+
+    def send(self, request: Request, payload: bytes) -> None:
+        """Hand over a frame."""
+
+    def backlog_bytes(self) -> int:
+        """Return the bytes handed over that the server's TCP has not acknowledged."""
+
+    def began_ns(self, frame: int) -> int:
+        """Return when the first byte of a frame was handed to the kernel; forget it."""
+
+    def repeated(self) -> tuple[int, int]:
+        """Return the bytes and segments sent again since the last time this was asked."""
+
+
+class Encoder(Protocol):
+    """What makes payloads."""
+
+    kind: Kind
+
+    def payload(self, frame: FrameRecord, rung: Rung) -> bytes:
+        """Return what is sent for a frame that is encoded."""
+
+
+class StandIn:
+    """Payloads of the size that a published table says, without a meaning."""
+
+    kind = Kind.STAND_IN
+
+    def payload(self, frame: FrameRecord, rung: Rung) -> bytes:
+        """Return as many bytes as the rung's payload has."""
+        return bytes(rung.payload_bytes)
+
+
+class EmulatedClient(Client):
+    """A client of the emulator.
+
+    A payload keeps the radio awake from when it is handed over until its answer is here: before
+    that nobody on the device knows when its last byte left. When the answer comes, it says when the
+    payload was all there, and the radio's books are put right.
+
+    Args:
+        env: Keeps the time.
+        name: Name of this client; also names its random streams.
+        setup: Device, radio, ladder and options, from the scenario.
+        policy: Its own instance.
+        seed: Of the run.
+        deadline_ns: After capture.
+        duration_ns: The camera stops then.
+        end_ns: The run stops then.
+        delays_ns: Propagation of the uplink and of the downlink.
+        transport: Says how many bytes a payload is on the wire.
+        encoder: Makes payloads.
+    """
+
+    uplink: Uplink
+    """Set before the clock starts; whoever makes it calls `answered` with what it receives."""
+
+    def __init__(
+        self,
+        env: Clock,
+        name: str,
+        setup: ClientSetup,
+        policy: Policy,
+        *,
+        seed: int,
+        deadline_ns: int,
+        duration_ns: int,
+        end_ns: int,
+        delays_ns: tuple[int, int],
+        transport: Transport,
+        encoder: Encoder,
+    ) -> None:
+        super().__init__(
+            env,
+            name,
+            setup,
+            policy,
+            seed=seed,
+            deadline_ns=deadline_ns,
+            duration_ns=duration_ns,
+            end_ns=end_ns,
+            rtt_ns=sum(delays_ns),
+        )
+        self._delays_ns = delays_ns
+        self._transport = transport
+        self._encoder = encoder
+        self._answer_bytes = setup.spec.answer_bytes
+        self._last_sent_ns = 0
+
+    def _backlog_bytes(self, now_ns: int) -> int:
+        return self.uplink.backlog_bytes()
+
+    def _upload(self, frame: FrameRecord, rung: Rung, now: int) -> None:
+        payload = self._encoder.payload(frame, rung)
+        frame.payload_bytes = len(payload)
+        request = Request(
+            frame.frame,
+            rung.point,
+            self._encoder.kind,
+            frame.captured_ns + self._deadline_ns,
+            answer_bytes=self._answer_bytes,
+        )
+        self._hold(frame, now)
+        self.uplink.send(request, payload)
+
+    def answered(self, answer: Answer, arrived_ns: int) -> None:
+        """Take an answer that is here now; the server had all of its frame at `arrived_ns`."""
+        frame = self._outstanding.get(answer.frame)
+        if frame is None:
+            return  # the client has stopped
+        now = self._env.now
+        began_ns = self.uplink.began_ns(frame.frame)
+        sent_ns = arrived_ns - self._delays_ns[0]
+        frame.send_start_ns = min(max(began_ns, self._last_sent_ns), sent_ns)
+        frame.sent_ns = self._last_sent_ns = sent_ns
+        frame.arrived_ns = arrived_ns
+        again_bytes, again = self.uplink.repeated()
+        wire_bytes = self._transport.wire_bytes(frame.payload_bytes) + again_bytes
+        frame.wire_bytes = wire_bytes + again * segment_header(self._transport)
+        self._let_go(frame)
+        frame.radio_j += self._on_air(frame.send_start_ns, sent_ns, frame.wire_bytes)
+        if answer.status is not Status.DECODED:
+            self._fail(frame, FATE_OF[answer.status], now)
+            return
+        assert answer.batch_start_ns is not None
+        frame.batch_start_ns = arrived_ns + answer.batch_start_ns
+        frame.decoded_ns = arrived_ns + answer.decoded_ns
+        # Where the radio sleeps the answer waits for it, for as long as it would have on the air.
+        reached_ns = frame.decoded_ns + self._delays_ns[1]
+        wait_ns = self.radio.hear(reached_ns) - reached_ns
+        if wait_ns > 0:
+            self._env.after(wait_ns, self._heard, (frame, now - reached_ns))
+        else:
+            self._heard((frame, now - reached_ns))
+
+    def _heard(self, heard: tuple[FrameRecord, int]) -> None:
+        """Book an answer that the radio has now, and that took so long to receive."""
+        if self._off:
+            return
+        frame, took_ns = heard
+        now = self._env.now
+        start_ns = now - max(0, took_ns)
+        frame.radio_j += self._on_air(start_ns, now, down_bytes=self._answer_bytes)
+        self._answered(frame)
+
+
+def segment_header(transport: Transport) -> int:
+    """Return the bytes of headers of a segment."""
+    return transport.wire_bytes(1) - 1

@@ -1,0 +1,110 @@
+"""Every policy on every seed over a real kernel network, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from testbed.emulate.engine import Emulation, Options, emulate
+from testbed.errors import EnvironmentLacks
+from testbed.model import NS_PER_MS, NS_PER_S
+from testbed.records import RunRows
+from testbed.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class Emulated:
+    """What came of it.
+
+    Args:
+        rows: Of the seeds on which every policy's run may be believed.
+        invalid: Of the others.
+        reports: How each run was emulated, in the order of the runs.
+    """
+
+    rows: list[RunRows]
+    invalid: list[RunRows]
+    reports: list[dict[str, Any]]
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what the provenance of the run folder says of the engine."""
+        return {"engine": "emulate", "emulation": {"runs": self.reports}}
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what a reader of the results should know."""
+        first = self.reports[0]
+        clients = [said for report in self.reports for said in report["clients"].values()]
+        if any(said["stand_in"] for said in clients):
+            yield (
+                "emulated without the detector: payloads of the published size and timed waits "
+                "stand in for the encoder and the decoder"
+            )
+        if first["relay"] is None:
+            yield (
+                "emulated before a server elsewhere: the links of the scenario were not applied, "
+                "and the propagation delays in the books are the scenario's"
+            )
+        elif not first["relay"]["realtime"]:
+            yield "emulated without real-time priority: a looser bound on lateness was applied"
+        for report in self.reports:
+            if not report["valid"]:
+                yield (
+                    f"the run of {report['policy']} on seed {report['seed']} is invalid after "
+                    f"{report['attempts']} tries: {report['reason']}; that seed is left out"
+                )
+
+
+def emulate_all(
+    scenario: Scenario,
+    options: Options,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Emulated:
+    """Run every policy on every seed.
+
+    A seed on which a run stays invalid is left out for all policies, so that those that are
+    compared have met the same channels.
+
+    Args:
+        scenario: What to run.
+        options: How.
+        progress: Told the seconds that have passed, and all there will be.
+
+    Raises:
+        EnvironmentLacks: This machine cannot do it, or no seed gave a valid run.
+    """
+    spec = scenario.spec
+    jobs = [(policy, seed) for seed in spec.seeds for policy in spec.policies]
+    each_s = (spec.duration_ns + spec.deadline_ns) / NS_PER_S
+    total = round(len(jobs) * each_s)
+    done: dict[tuple[str, int], Emulation] = {}
+    for number, (policy, seed) in enumerate(jobs):
+
+        def tick(passed_s: float, number: int = number) -> None:
+            progress(round(number * each_s + min(passed_s, each_s)), total)
+
+        tick(0.0)
+        done[policy, seed] = emulate(scenario, policy, seed, options, tick)
+    progress(total, total)
+    valid = {
+        seed for seed in spec.seeds if all(done[policy, seed].valid for policy in spec.policies)
+    }
+    runs = [done[policy, seed] for policy in spec.policies for seed in spec.seeds]
+    reports = [run.report for run in runs]
+    if not valid:
+        raise EnvironmentLacks(_why(reports))
+    return Emulated(
+        [run.rows for run in runs if run.rows.seed in valid],
+        [run.rows for run in runs if run.rows.seed not in valid],
+        reports,
+    )
+
+
+def _why(reports: Sequence[dict[str, Any]]) -> str:
+    bad = next(report for report in reports if not report["valid"])
+    late_ms = bad["relay"]["late_p99_ns"] / NS_PER_MS
+    return (
+        f"no seed gave a valid run: {bad['policy']} on seed {bad['seed']} after "
+        f"{bad['attempts']} tries: {bad['reason']} (p99 {late_ms:.2f} ms, load "
+        f"{bad['load_after'][0]:.1f} on {bad['cores']} cores); let this machine do less beside it"
+    )

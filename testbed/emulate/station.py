@@ -1,0 +1,45 @@
+"""The process of the server of an emulated run: what `testbed serve` runs, for one scenario."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import Any
+
+from testbed.emulate.messages import Ended, Messages
+from testbed.errors import TestbedError
+
+
+def main() -> None:
+    """Serve for the engine that started this process, until it is gone."""
+    control = Messages(socket.socket(fileno=int(sys.argv[1])))
+    try:
+        plan, _ = control.receive()
+        try:
+            serve(plan, control)
+        except (TestbedError, OSError) as error:
+            control.send({"op": "failed", "reason": str(error)})
+    except Ended:
+        sys.exit(1)  # nobody is left to tell
+
+
+def serve(plan: dict[str, Any], control: Messages) -> None:
+    """Listen, say so, and serve.
+
+    Args:
+        plan: `scenario` (a file) and `port`.
+        control: From and to the engine.
+    """
+    from testbed.emulate.decoding import of_scenario
+    from testbed.emulate.serving import Rules, Server
+    from testbed.scenario import load
+
+    scenario = load(plan["scenario"])
+    listener = socket.create_server(("0.0.0.0", plan["port"]))  # noqa: S104 - a network of its own
+    server = Server(listener, of_scenario(scenario), Rules.of(scenario.spec.server))
+    control.send({"op": "ready"})
+    server.run()
+
+
+if __name__ == "__main__":
+    main()

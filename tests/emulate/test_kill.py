@@ -1,0 +1,165 @@
+"""Whoever is killed, whenever: a second later nothing of an emulated network is left."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.root
+
+OWNER = """
+import sys, time
+from testbed.emulate.network import network
+from testbed.scenario import NetworkSpec
+
+FLOOD = '''
+import socket, sys, time
+end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+while True:
+    end.sendto(bytes(1400), (sys.argv[1], 9))
+    time.sleep(0.002)
+'''
+SLEEP = '''
+import subprocess, sys, time
+grandchild = subprocess.Popen(["sleep", "100"])
+time.sleep(100)
+'''
+link = {"kind": "constant", "mbps": 2, "delay_ms": 5}
+spec = NetworkSpec.model_validate({"uplink": link, "downlink": link})
+with network(spec, ["camera"], seed=1, backend=sys.argv[1]) as net:
+    server = net.server.spawn([sys.executable, "-c", SLEEP])
+    camera = net.clients["camera"].spawn([sys.executable, "-c", FLOOD, net.server.address])
+    net.start()
+    print("running", flush=True)
+    camera.wait(100)
+"""
+
+ROLES = ["owner", "launcher", "keeper", "relay", "server", "camera"]
+GRANDCHILD = b"sleep\x00"
+"""A process that the server has started; killing it is the server's affair."""
+
+
+def marked(mark):
+    """Return the processes of a run and their command lines, whoever is their parent now."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (folder / "environ").read_bytes():
+                found[int(folder.name)] = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue  # ended meanwhile, or a kernel thread
+    return found
+
+
+def in_order(processes):
+    """Return the process IDs of a complete run in the order of `ROLES`."""
+
+    def role(pid):
+        line = processes[pid]
+        if b"testbed.emulate.launch" in line:
+            launchers = sorted(p for p in processes if b"testbed.emulate.launch" in processes[p])
+            return 1 + launchers.index(pid)
+        signs = {0: b"backend=sys.argv", 3: b"testbed.emulate.relay", 4: b"grandchild"}
+        found = (at for at, sign in signs.items() if sign in line)
+        return next(found, 6 if line.startswith(GRANDCHILD) else 5)
+
+    return sorted(processes, key=role)
+
+
+def namespaces():
+    """Return the network namespaces that any process is in."""
+    seen = set()
+    for link in Path("/proc").glob("[0-9]*/ns/net"):
+        try:
+            seen.add(link.readlink().name)
+        except OSError:
+            continue
+    return seen
+
+
+class Run:
+    """An owner of a network in a process of its own, marked by its environment."""
+
+    def __init__(self, backend):
+        self.mark = uuid.uuid4().hex.encode()
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", OWNER, backend],
+            env={**os.environ, "KILL_TEST": self.mark.decode()},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def until_running(self):
+        assert self.process.stdout.readline() == b"running\n"
+        until = time.monotonic() + 5
+        while len(processes := marked(self.mark)) <= len(ROLES):
+            assert time.monotonic() < until, processes
+            time.sleep(0.01)
+        return in_order(processes)
+
+    def gone_after_s(self):
+        began = time.monotonic()
+        while left := marked(self.mark):
+            self.process.poll()
+            if time.monotonic() - began > 1:
+                return left
+        return time.monotonic() - began
+
+    def close(self):
+        for pid in marked(self.mark):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def start():
+    runs = []
+
+    def start(backend):
+        runs.append(Run(backend))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        run.close()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_nothing_is_left_a_second_after_one_of_them_is_killed(start, role):
+    interfaces, before = set(Path("/sys/class/net").iterdir()), namespaces()
+    run = start("auto")
+    victim = run.until_running()[ROLES.index(role)]
+    assert len(namespaces() - before) >= 3
+    os.kill(victim, signal.SIGKILL)
+    after_s = run.gone_after_s()
+    assert isinstance(after_s, float), f"{role} was killed; left are {after_s}"
+    assert set(Path("/sys/class/net").iterdir()) == interfaces
+
+
+@pytest.mark.slow
+def test_nothing_is_left_after_kills_at_random_moments(start):
+    draw = random.Random(7)
+    hit = 0
+    for _ in range(50):
+        run = start("auto")
+        time.sleep(draw.uniform(0.02, 2.0))
+        processes = marked(run.mark)
+        victims = [pid for pid, line in processes.items() if not line.startswith(GRANDCHILD)]
+        victim = draw.choice(sorted(victims))
+        os.kill(victim, signal.SIGKILL)
+        hit += 1
+        after_s = run.gone_after_s()
+        assert isinstance(after_s, float), f"left after {hit} kills: {after_s}"
+        run.close()
+    assert hit == 50
