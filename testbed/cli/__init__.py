@@ -26,6 +26,7 @@ from testbed.cli import (
     sweep,
     trace,
     train,
+    train_policy,
     transfer,
 )
 from testbed.errors import EnvironmentLacks, TestbedError
@@ -56,6 +57,7 @@ for module in (
     estimate,
     profile,
     train,
+    train_policy,
     evaluate,
     record,
     data,
