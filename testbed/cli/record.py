@@ -39,7 +39,9 @@ def record(
     weights: Annotated[
         Path,
         typer.Argument(
-            metavar="WEIGHTS", help="A file that `testbed train` wrote, or somebody's .pth."
+            metavar="WEIGHTS",
+            help="A network with shipped weights, a file that `testbed train` wrote, or somebody's "
+            ".pth.",
         ),
     ],
     data: Annotated[
@@ -147,15 +149,18 @@ def _subject(
     from testbed.detectors.outside import load_any
     from testbed.detectors.pair import SplitPair
     from testbed.detectors.quantise import Scheme
+    from testbed.detectors.shipped import locate
     from testbed.errors import UnknownName
     from testbed.evaluation.record import Subject
 
+    weights = locate(weights)
     if scheme not in list(Scheme):
         raise UnknownName("scheme", scheme, list(Scheme))
     detector = load_any(weights, find(network) if network else None).to(device).eval()
     digests = {"detector": hashlib.sha256(weights.read_bytes()).hexdigest()}
     whole = detector
     if teacher is not None:
+        teacher = locate(teacher)
         whole = load_any(teacher, None).to(device).eval()
         digests["teacher"] = hashlib.sha256(teacher.read_bytes()).hexdigest()
     if detector.config.kind == "teacher":
