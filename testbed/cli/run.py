@@ -111,7 +111,8 @@ def run(
 
         emulation = options(backend, server, packets, trust)
     elif backend != "auto" or server or packets or any(trust.values()):
-        raise typer.BadParameter("--backend, --server and --packets go with --emulate")
+        options_of = "--backend, --server, --token-file, --tls-… and --packets"
+        raise typer.BadParameter(f"{options_of} go with --emulate")
     loaded = load(scenario, overrides or [])
     if strict:
         refuse_assumed(loaded)
