@@ -83,7 +83,8 @@ def run(
         str | None, typer.Option(metavar="PATH", help="Its key, if in another file.")
     ] = None,
     packets: Annotated[
-        Path | None, typer.Option(help="With --emulate: folder for a log of every packet.")
+        Path | None,
+        typer.Option(help="With --emulate: folder for packet logs and captures."),
     ] = None,
     junit: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Write the claims as JUnit XML.")
