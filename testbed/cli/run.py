@@ -121,9 +121,8 @@ def run(
             backend, trust, server=server, packets=packets, weights=weights, network=network
         )
     elif backend != "auto" or server or packets or weights or network or any(trust.values()):
-        raise typer.BadParameter(
-            "--backend, --server, --packets, --weights and --network go with --emulate"
-        )
+        options_of = "--backend, --server, --token-file, --tls-…, --packets, --weights, --network"
+        raise typer.BadParameter(f"{options_of} go with --emulate")
     loaded = load(scenario, overrides or [])
     if strict:
         refuse_assumed(loaded)
