@@ -19,6 +19,7 @@ from testbed.cli import (
     evaluate,
     look,
     profile,
+    record,
     report,
     run,
     serve,
@@ -58,6 +59,7 @@ for module in (
     train,
     train_policy,
     evaluate,
+    record,
     data,
 ):
     module.register(app)

@@ -83,7 +83,8 @@ def run(
         str | None, typer.Option(metavar="PATH", help="Its key, if in another file.")
     ] = None,
     packets: Annotated[
-        Path | None, typer.Option(help="With --emulate: folder for a log of every packet.")
+        Path | None,
+        typer.Option(help="With --emulate: folder for packet logs and captures."),
     ] = None,
     junit: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Write the claims as JUnit XML.")
@@ -111,7 +112,8 @@ def run(
 
         emulation = options(backend, server, packets, trust)
     elif backend != "auto" or server or packets or any(trust.values()):
-        raise typer.BadParameter("--backend, --server and --packets go with --emulate")
+        options_of = "--backend, --server, --token-file, --tls-… and --packets"
+        raise typer.BadParameter(f"{options_of} go with --emulate")
     loaded = load(scenario, overrides or [])
     if strict:
         refuse_assumed(loaded)
