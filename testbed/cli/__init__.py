@@ -13,18 +13,22 @@ import typer
 from testbed.cli import (
     check,
     compare,
+    data,
     energy,
     estimate,
     evaluate,
     look,
     profile,
+    record,
     report,
     run,
     serve,
     sweep,
     trace,
     train,
+    train_policy,
     transfer,
+    validate,
 )
 from testbed.errors import EnvironmentLacks, TestbedError
 
@@ -54,7 +58,11 @@ for module in (
     estimate,
     profile,
     train,
+    train_policy,
     evaluate,
+    record,
+    data,
+    validate,
 ):
     module.register(app)
 

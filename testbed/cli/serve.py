@@ -188,11 +188,10 @@ def _live(
     weights: Path, network: str | None, device: str, threads: int | None,
     loaded: Scenario | None, detectors: Sequence[str], workers: int,
 ) -> tuple[Decoder, str]:  # fmt: skip
+    from testbed.detectors.shipped import locate
     from testbed.emulate.decoding_live import Live, Network, names_of
-    from testbed.errors import TestbedError
 
-    if not weights.is_file():  # said at once, not after torch has been imported
-        raise TestbedError(f"{weights}: no such file")
+    weights = locate(weights)  # at once, not after torch has been imported
     names = {*names_of(weights, network), *detectors}
     if loaded is not None:
         names |= {client.detector.name for client in loaded.clients}

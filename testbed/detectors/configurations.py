@@ -47,6 +47,7 @@ class SplitConfig:
         channel_multiplier: Of its backbone; None for that of the coefficient.
         fpn_channels: Of its BiFPN; None for those of the coefficient.
         fpn_cells: Of its BiFPN; None for those of the coefficient.
+        anchor_scale: Side of the smallest anchor of a level, in cells of its grid; 4 as published.
     """
 
     name: str
@@ -61,6 +62,7 @@ class SplitConfig:
     channel_multiplier: float | None = None
     fpn_channels: int | None = None
     fpn_cells: int | None = None
+    anchor_scale: float = 4.0
 
     def __post_init__(self) -> None:
         efficientdet = self.family == "efficientdet"
@@ -174,6 +176,24 @@ def _small() -> list[SplitConfig]:
     return found
 
 
+def _scenes() -> list[SplitConfig]:
+    """For the synthetic scenes: half of D0's channels, and anchors for objects from 16 px on."""
+    teacher = SplitConfig(
+        name="scenes-d0", side=256, coefficient=0, channel_multiplier=0.5, fpn_channels=48,
+        fpn_cells=2, anchor_scale=2.0, classes=8,
+    )  # fmt: skip
+    # 1 to 16 channels of 24: where a code still finds objects but no longer tells them apart.
+    bw = replace(
+        teacher, name="scenes-d0-bw", kind="bw", channels=16,
+        widths=(0.0625, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0),
+    )  # fmt: skip
+    cp = replace(bw, name="scenes-d0-cp", kind="cp", widths=(0.25, 0.375, 0.5, 0.75, 1.0))
+    fixed = [
+        replace(bw, name=f"scenes-d0-c{c}", kind="fixed", channels=c, widths=(1.0,)) for c in (2, 8)
+    ]
+    return [teacher, bw, cp, *fixed]
+
+
 def _rcnns() -> list[SplitConfig]:
     found = []
     families: tuple[Family, ...] = ("faster-rcnn", "mask-rcnn")
@@ -196,7 +216,9 @@ def _rcnns() -> list[SplitConfig]:
     return found
 
 
-CONFIGURATIONS = {config.name: config for config in (*_efficientdets(), *_small(), *_rcnns())}
+CONFIGURATIONS = {
+    config.name: config for config in (*_efficientdets(), *_small(), *_scenes(), *_rcnns())
+}
 
 
 def find(name: str) -> SplitConfig:

@@ -119,7 +119,7 @@ def library_model(config: SplitConfig) -> Any:
     """Return effdet's own model of that shape, with fresh weights."""
     own = effdet.get_efficientdet_config(f"tf_efficientdet_d{config.coefficient}")
     own.image_size = (config.side, config.side)
-    own.num_classes = config.classes
+    own.num_classes, own.anchor_scale = config.classes, config.anchor_scale
     own.fpn_channels, own.fpn_cell_repeats = config.fpn
     own.backbone_args = {"drop_path_rate": 0.0}
     if config.channel_multiplier is not None:

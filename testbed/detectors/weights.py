@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from testbed.detectors.configurations import SplitConfig
+from testbed.detectors.shipped import locate
 from testbed.detectors.split import SplitDetector, build
 from testbed.errors import TestbedError
 
@@ -27,22 +28,32 @@ class WeightsError(TestbedError):
     """A file of weights is missing, damaged, or of another network."""
 
 
-def save(detector: SplitDetector, path: Path) -> None:
-    """Write a network, with its shape, as safetensors; in one step, so that no half is left."""
+def save(detector: SplitDetector, path: Path, *, half: bool = False) -> None:
+    """Write a network, with its shape, as safetensors; in one step, so that no half is left.
+
+    Args:
+        detector: The network.
+        path: The file.
+        half: Whether numbers are stored in 16 bits, for passing on; they are read back as 32.
+    """
     from safetensors.torch import save_file
 
     state = {key: value.contiguous() for key, value in detector.state_dict().items()}
+    if half:
+        state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
     temporary = path.with_name(path.name + ".part")
     save_file(state, str(temporary), {"config": json.dumps(asdict(detector.config))})
     temporary.replace(path)
 
 
 def load(path: Path) -> SplitDetector:
-    """Return the network that `save` wrote. Raise a `WeightsError` if there is none."""
+    """Return the network that `save` wrote, or a shipped one by name.
+
+    Raise a `WeightsError` if the file holds none, a `TestbedError` if there is no file.
+    """
     from safetensors import SafetensorError, safe_open
 
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file")
+    path = locate(path)
     try:
         with safe_open(str(path), framework="pt") as file:
             described = (file.metadata() or {}).get("config")

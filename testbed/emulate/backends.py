@@ -8,6 +8,7 @@ BACKENDS = {
     "tun": "a relay at TUN interfaces: any link, any sharing",
     "packet": "a relay at raw sockets on veth: the same where TUN is closed",
     "tc": "HTB in the kernel for the rate, the relay for delay and loss",
+    "pacing": "the rate alone, on the loopback interface: no delay, loss or queue",
 }
 
 AUTOMATIC = ("tun", "packet")

@@ -28,7 +28,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from testbed.emulate import address as addresses
-from testbed.emulate import keys
+from testbed.emulate import certificates, keys, pacing
 from testbed.emulate.bodies import (
     SERVER_MOST,
     Answer,
@@ -114,10 +114,11 @@ def connect(
         family, kind, number, _, place = found[0]
         sock = socket.socket(family, kind, number)
     except OSError as error:
-        raise Unreachable(f"{addresses.text(address)}: {error}") from None
+        raise Unreachable(f"{addresses.text(address)}: {error.strerror or error}") from None
     try:
         sock.settimeout(timeout_s)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        pacing.join(sock, pacing.UPLINK)
         if prepare is not None:
             prepare(sock)
         sock.connect(place)
@@ -133,7 +134,10 @@ def connect(
         sock.setblocking(False)
     except (OSError, EOFError) as error:
         sock.close()
-        what = f"TLS: {error.reason}" if isinstance(error, ssl.SSLError) else str(error)
+        if isinstance(error, ssl.SSLError):
+            what = certificates.why(error)
+        else:
+            what = getattr(error, "strerror", None) or str(error)
         raise Unreachable(f"{addresses.text(address)}: {what}") from None
     except BaseException:
         sock.close()

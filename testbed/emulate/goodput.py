@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.emulate.lateness import RelayReport
-from testbed.emulate.network import network
+from testbed.emulate.network import environment, network
 from testbed.errors import EnvironmentLacks
 from testbed.model import NS_PER_S
 from testbed.scenario import NetworkSpec
@@ -32,13 +32,16 @@ while count := end.recv_into(buffer):
 """
 
 _SOURCE = """
-import socket, sys, time
+import os, socket, sys, time
 for attempt in range(100):
     try:
         end = socket.create_connection((sys.argv[1], 5000), 10)
         break
     except ConnectionRefusedError:  # the sink is not there yet
         time.sleep(0.05)
+if "TESTBED_PACER" in os.environ:
+    from testbed.emulate import pacing
+    pacing.join(end, pacing.UPLINK)
 name = end.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).split(bytes(1))[0].decode()
 print("control", name, flush=True)
 until_ns, data = int(sys.argv[2]), bytes(1 << 16)
@@ -108,7 +111,7 @@ def flow(
             start_ns = net.start()
             until_ns = start_ns + round(seconds * NS_PER_S)
             argv = [*python, _SOURCE, address, str(until_ns)]
-            source = net.clients["source"].spawn(argv, stdout=said.fileno())
+            source = net.clients["source"].spawn(argv, stdout=said.fileno(), env=environment())
             code = source.wait(seconds + _WAIT_S)
             sink.signal()
             sink.wait(_WAIT_S)

@@ -5,6 +5,7 @@ the other end of these interfaces is the business of a backend:
 
 - `tun`: the relay reads and writes the packets of TUN interfaces;
 - `packet`: each interface is a veth, and the relay has a raw socket at its peer;
+- `pacing`: nothing; all hosts are this one, with addresses of its loopback interface;
 - `tc`: clients as with `tun`; the relay hands their packets, after the propagation delay, to a
   router, whose kernel shapes what leaves it for the server and for the clients.
 """
@@ -69,6 +70,8 @@ class Hosts:
 
     def of(self, host: int | str) -> Own:
         """Return what a process on a host gets: the number of the host, or `relay`."""
+        if not self.namespaces:
+            return Own(None)
         if host == RELAY:
             return Own(self.others[0], (*self.ends, *self.extra))
         return Own(self.namespaces[int(host)])
@@ -94,6 +97,14 @@ class Hosts:
 def make(plan: dict[str, Any]) -> Hosts:
     """Make the hosts of a plan. Raise an `OSError` that says what the kernel refused."""
     made = Hosts()
+    if plan["backend"] == "pacing":
+        made.addresses = [f"127.18.0.{number + 1}" for number in range(plan["clients"])]
+        made.addresses.append("127.19.0.1")
+        made.settings = {
+            name: kernel.sysctl(name)
+            for name in (*plan["sysctls"], "net.ipv4.tcp_congestion_control")
+        }
+        return made
     made.others.append(_namespace(plan))  # the relay's
     routed = plan["backend"] == "tc"
     if routed:

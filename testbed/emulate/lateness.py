@@ -57,6 +57,16 @@ class Lateness:
             at += 1
         return self.worst_ns if at == _BINS else min(self.worst_ns, (at + 1) * _BIN_NS)
 
+    def counts(self) -> dict[str, int]:
+        """Return the number of packets and how late they were, as `RelayReport` has it."""
+        return {
+            "packets": self.count,
+            "late_p50_ns": self.quantile_ns(500),
+            "late_p99_ns": self.quantile_ns(990),
+            "late_p999_ns": self.quantile_ns(999),
+            "late_max_ns": self.worst_ns,
+        }
+
 
 @dataclass(frozen=True)
 class RelayReport:
@@ -77,6 +87,7 @@ class RelayReport:
         load_average: Of the host, over the last minute.
         gate: The bounds that held for this run.
         settings: What the kernel of the hosts was set to, as read back.
+        leaves_out: What the backend cannot do of what a link does.
     """
 
     backend: str
@@ -93,6 +104,7 @@ class RelayReport:
     load_average: float
     gate: Gate
     settings: dict[str, str | None] = field(default_factory=dict)
+    leaves_out: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str | None:

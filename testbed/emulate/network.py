@@ -20,6 +20,7 @@ so that both engines drive the same channel. Processes share one clock, `time.mo
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -33,7 +34,7 @@ from signal import SIGKILL, SIGTERM
 from typing import Any
 
 import testbed
-from testbed.emulate import backends, kernel
+from testbed.emulate import backends, kernel, pacing
 from testbed.emulate.hosts import RELAY
 from testbed.emulate.lateness import ORDINARY_GATE, REALTIME_GATE, RelayReport
 from testbed.emulate.messages import Ended, Messages, pair
@@ -141,9 +142,13 @@ class Network:
         realtime: Whether the relay has real-time priority.
     """
 
-    def __init__(self, backend: str, clients: Sequence[str], control: Messages) -> None:
+    def __init__(
+        self, backend: str, clients: Sequence[str], control: Messages, congestion_control: str
+    ) -> None:
         self.backend = backend
         self._control = control
+        pacer = f"testbed-{secrets.token_hex(8)}/{congestion_control}"
+        self._extra = {pacing.ENVIRONMENT: pacer} if backend == "pacing" else {}
         self._lock = threading.RLock()
         self._codes: dict[int, int] = {}
         self._count = 0
@@ -179,12 +184,13 @@ class Network:
         with self._lock:
             self._count += 1
             number = self._count
+            env = {**(os.environ if env is None else env), **self._extra}
             message = {
                 "op": "spawn",
                 "number": number,
                 "host": host,
                 "argv": list(argv),
-                "env": dict(os.environ if env is None else env),
+                "env": env,
                 "cwd": str(Path.cwd()),
                 "priority": priority,
                 "descriptors": list(descriptors),
@@ -239,6 +245,7 @@ class Network:
                 load_average=os.getloadavg()[0],
                 gate=REALTIME_GATE if self.realtime else ORDINARY_GATE,
                 settings=self.settings,
+                leaves_out=pacing.LEAVES_OUT if self.backend == "pacing" else (),
                 **said,
             )
         return self._report
@@ -257,7 +264,7 @@ class Network:
             argv = [sys.executable, "-P", "-m", "testbed.emulate.relay"]
             self.spawn(RELAY, argv, {3: theirs.fileno()}, environment(), 0)
         self._relay = ours
-        self._tell_relay(plan)
+        self._tell_relay({**plan, "pacer": self._extra.get(pacing.ENVIRONMENT)})
         self.realtime = self._relay_answer("ready", _READY_S)["realtime"]
 
     # Conversations with the keeper and the relay.
@@ -321,6 +328,8 @@ class Network:
                 message, _ = self._relay.receive()
                 if message["op"] == op:
                     return message
+                if message["op"] == "refused":
+                    raise TestbedError(message["reason"])
                 raise TestbedError(f"the relay failed: {message.get('reason', message['op'])}")
         self._hear(1.0)
         self._check()
@@ -359,6 +368,8 @@ def network(
     """
     chosen = backends.choose(backend, user_namespace=user_namespace)
     settings = settings or TcpSettings.of(spec)
+    if user_namespace is None:
+        user_namespace = os.geteuid() != 0
     ours, theirs = pair()
     with theirs.socket:
         launcher = subprocess.Popen(  # noqa: S603
@@ -373,8 +384,8 @@ def network(
         ours.send(
             {
                 "backend": chosen,
-                "isolated": True,
-                "user_namespace": os.geteuid() != 0 if user_namespace is None else user_namespace,
+                "isolated": chosen != "pacing",
+                "user_namespace": user_namespace,
                 "clients": len(clients),
                 "sysctls": settings.sysctls,
                 "congestion_control": settings.congestion_control,
@@ -383,7 +394,7 @@ def network(
                 "downlink_queue": spec.downlink.queue_bytes,
             }
         )
-        made = Network(chosen, clients, ours)
+        made = Network(chosen, clients, ours, settings.congestion_control)
         made.start_relay(
             {
                 "uplink": spec.uplink.model_dump(mode="json"),

@@ -10,9 +10,10 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 
+from testbed.emulate.goodput import PACKET_BYTES, SEGMENT_BYTES, flow
 from testbed.emulate.network import network
 from testbed.errors import TestbedError
-from testbed.model import NS_PER_MS
+from testbed.model import NS_PER_MS, NS_PER_S
 from testbed.scenario import NetworkSpec
 
 _MBPS = 8.0
@@ -21,6 +22,7 @@ _PACKETS, _WARM = 110, 10
 _RATE_TOLERANCE = 0.2
 _DELAY_TOLERANCE_MS = 20.0
 _WAIT_S = 15.0
+_PACED_S = 1.5
 
 _SERVER = """
 import socket, sys, time
@@ -76,7 +78,7 @@ def probe(backend: str, *, user_namespace: bool | None = None) -> Probe:
         user_namespace: As in `testbed.emulate.network.network`.
     """
     try:
-        return _probe(backend, user_namespace)
+        return _paced() if backend == "pacing" else _probe(backend, user_namespace)
     except (TestbedError, TimeoutError) as error:
         return Probe(backend, False, " ".join(str(error).split()))
 
@@ -101,6 +103,15 @@ def _probe(backend: str, user_namespace: bool | None) -> Probe:
             report = net.stop()
         round_trip_ns, spread_ns = map(int, said.readline().split())
     return verdict(backend, round_trip_ns, spread_ns, report.late_p99_ns, realtime=report.realtime)
+
+
+def _paced() -> Probe:
+    link = {"kind": "constant", "mbps": _MBPS}
+    spec = NetworkSpec.model_validate({"uplink": link, "downlink": link})
+    got = flow(spec, _PACED_S, backend="pacing").mbps(NS_PER_S // 2, round(_PACED_S * NS_PER_S))
+    right = _MBPS * SEGMENT_BYTES / PACKET_BYTES
+    measured = f"{got:.2f} Mbit/s of goodput where {right:.2f} are right"
+    return Probe("pacing", abs(got / right - 1) <= _RATE_TOLERANCE, f"{measured}; rate only")
 
 
 def verdict(

@@ -37,6 +37,7 @@ HEADER = struct.Struct("<4sBBHII16sI")
 HEADER_BYTES = HEADER.size
 CHECK_BYTES = 16
 _CHECKED = 16  # bytes of the header that the check covers, beside the body
+_PIECE_BYTES = 64 * 1024
 _CRC = struct.Struct("<I")
 
 Bytes = bytes | bytearray | memoryview
@@ -128,6 +129,37 @@ def pack(kind: Type, sequence: int, *parts: Bytes, key: Key | None = None) -> by
     return covered + _CRC.pack(zlib.crc32(covered))
 
 
+class _Body:
+    """A body that fills up, in pieces of a fixed size.
+
+    One buffer that grows would leave holes of all sizes in memory, ten times what it holds.
+    """
+
+    def __init__(self, length: int) -> None:
+        self.held = 0
+        self._length = length
+        self._pieces: list[bytearray] = []
+
+    def fill(self, data: memoryview) -> int:
+        """Take what belongs to the body; return how much that was."""
+        taken = min(len(data), self._length - self.held)
+        done = 0
+        while done < taken:
+            at = self.held % _PIECE_BYTES
+            if at == 0:
+                self._pieces.append(bytearray(min(_PIECE_BYTES, self._length - self.held)))
+            piece = self._pieces[-1]
+            count = min(len(piece) - at, taken - done)
+            piece[at : at + count] = data[done : done + count]
+            self.held += count
+            done += count
+        return taken
+
+    def whole(self) -> bytes | None:
+        """Return the body if it is complete."""
+        return b"".join(self._pieces) if self.held == self._length else None
+
+
 class Parser:
     """Messages out of a stream of bytes, however it is cut.
 
@@ -144,52 +176,48 @@ class Parser:
     def __init__(self, most: Mapping[Type, int], key: Key | None = None) -> None:
         self.most = most
         self.key = key
-        self._buffer = bytearray()
         self._sequence = 0
-        self._head: tuple[Type, int, bytes] | None = None  # type, length and check of what comes
+        self._fed = memoryview(b"")
+        self._raw = bytearray()  # the header
+        self._head: tuple[Type, bytes] | None = None  # type and check of what comes
+        self._body = _Body(0)
 
     @property
     def held_bytes(self) -> int:
-        """Bytes of the message that is not whole yet."""
-        return len(self._buffer)
+        """Bytes of the message that is not whole yet, and of what was fed and not yet looked at."""
+        return len(self._raw) + self._body.held + len(self._fed)
 
-    @property
-    def missing_bytes(self) -> int:
-        """How many more bytes the present header or message needs at least."""
-        need = HEADER_BYTES + (0 if self._head is None else self._head[1])
-        return max(0, need - len(self._buffer))
-
-    def feed(self, data: Bytes) -> None:
+    def feed(self, data: bytes) -> None:
         """Take bytes as they came. Call `take` until it returns None before feeding more."""
-        self._buffer += data
+        assert not self._fed, "take what is there first"
+        self._fed = memoryview(data)
 
     def take(self) -> Message | None:
         """Return the next whole message, or None if it needs more bytes."""
         if self._head is None:
-            if len(self._buffer) < HEADER_BYTES:
+            count = HEADER_BYTES - len(self._raw)
+            self._raw += self._fed[:count]
+            self._fed = self._fed[count:]
+            if len(self._raw) < HEADER_BYTES:
                 return None
-            self._head = self._read_header()
-        kind, length, expected = self._head
-        end = HEADER_BYTES + length
-        if len(self._buffer) < end:
+            kind, length, expected = self._read_header(bytes(self._raw))
+            self._head, self._body = (kind, expected), _Body(length)
+        self._fed = self._fed[self._body.fill(self._fed) :]
+        body = self._body.whole()
+        if body is None:
             return None
-        raw = bytes(self._buffer[:HEADER_BYTES])
-        with memoryview(self._buffer) as view:
-            body = bytes(view[HEADER_BYTES:end])
+        kind, expected = self._head
+        raw = bytes(self._raw)
         if not hmac.compare_digest(check(raw[:_CHECKED], (body,), self.key), expected):
             if self.key is None:
                 raise WireError(Fault.GARBLED, f"the checksum of a {kind.name} does not hold")
             raise WireError(Fault.FORGED, f"a {kind.name} was not made with this token")
-        if len(self._buffer) == end:
-            self._buffer = bytearray()  # gives the memory of a large message back
-        else:
-            del self._buffer[:end]
-        self._head = None
+        self._head, self._body = None, _Body(0)
+        self._raw.clear()
         self._sequence += 1
         return Message(kind, body, raw)
 
-    def _read_header(self) -> tuple[Type, int, bytes]:
-        raw = bytes(self._buffer[:HEADER_BYTES])
+    def _read_header(self, raw: bytes) -> tuple[Type, int, bytes]:
         magic, version, kind, zero, sequence, length, expected, crc = HEADER.unpack(raw)
         if magic != MAGIC:
             raise WireError(Fault.GARBLED, f"a message begins with {MAGIC!r}, not {magic!r}")

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from testbed.emulate import kernel
+from testbed.emulate import kernel, pacing
 from testbed.emulate.batcher import Batcher, Job
 from testbed.emulate.bodies import Answer, Cancel, Request, Status
 from testbed.emulate.decoding import Decoder, Finished, Result
@@ -202,8 +202,10 @@ class Server:
         self._evict_stranger(now_ns, at_least=self._limits.strangers)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        pacing.join(sock, pacing.DOWNLINK)
         if self._tls is not None:
             try:
+                sock.getpeername()  # raises for one that is reset, which wrapping would leave open
                 sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
             except OSError:  # it has gone already
                 sock.close()
@@ -245,6 +247,7 @@ class Server:
             self._bound_partial(now_ns)
 
     def _bound_partial(self, now_ns: int) -> None:
+        """Close who holds an unfinished message for longest, should all of them be too much."""
         unfinished = [p for p in self._peers.values() if p.partial_ns is not None]
         if sum(p.partial_bytes for p in unfinished) > self._limits.partial_bytes:
             oldest = min(unfinished, key=lambda p: p.partial_ns or 0)

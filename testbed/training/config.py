@@ -60,6 +60,12 @@ class TrainConfig(_Strict):
     validation: Data | None = None
     classes: Count | None = Field(None, description="Of the network; 90 if left out, as of COCO.")
     side: Count | None = Field(None, description="Of the picture.")
+    anchor_scale: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Side of a level's smallest anchor, in cells, where it is not the usual."
+    )
+    start: Path | None = Field(
+        None, description="Weights that a teacher goes on from; fresh ones if left out."
+    )
     smallest_width: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None, description="α_min: narrower widths of the network are left out."
     )
@@ -70,6 +76,14 @@ class TrainConfig(_Strict):
     milestones: tuple[Count, ...] | None = Field(None, description="Epochs before which it decays.")
     decay: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None, description="Factor on the rate at a milestone; 0.5, or 0.1 for GHND."
+    )
+    schedule: Literal["steps", "cosine"] = Field(
+        "steps", description="Whether the rate falls at the milestones, or as a cosine to 0."
+    )
+    average: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="Decay of a running mean over the steps of the weights, which is then what is "
+        "judged and saved; none if left out.",
     )
     warmup_steps: Annotated[int, Field(ge=0)] = 1000
     flip: Share = Field(0.5, description="Chance that a picture is mirrored.")
@@ -101,6 +115,8 @@ class TrainConfig(_Strict):
             changes["classes"] = self.classes
         if self.side is not None:
             changes["side"] = self.side
+        if self.anchor_scale is not None:
+            changes["anchor_scale"] = self.anchor_scale
         if self.smallest_width is not None:
             kept = tuple(w for w in config.widths if w >= self.smallest_width - 1e-9)
             if not kept:
@@ -157,6 +173,7 @@ def load(path: Path) -> TrainConfig:
             "train": beside(config.train),
             "validation": beside(config.validation),
             "teacher": config.teacher and path.parent / config.teacher,
+            "start": config.start and path.parent / config.start,
         }
     )
 
@@ -173,6 +190,8 @@ def _check(config: TrainConfig, source: Source) -> None:
             problems.append(source.problem(("detector",), message))
         if config.teacher is None:
             problems.append(source.problem((), "distillation needs a teacher"))
+        if config.start is not None:
+            problems.append(source.problem(("start",), "is for objective: ground-truth"))
     else:
         if split.kind != "teacher" or split.family != "efficientdet":
             message = (

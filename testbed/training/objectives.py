@@ -52,6 +52,10 @@ class Runner:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)
 
+    def place(self, x: Tensor) -> Tensor:
+        """Return pictures where and as the network wants them."""
+        return x.to(self.device, memory_format=torch.channels_last)
+
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of a loss."""
         (self.scaler.scale(loss) if self.scaler is not None else loss).backward()
@@ -126,7 +130,7 @@ class Distillation:
         Gradients are added width by width, which is the gradient of the sum and needs the memory
         of one pass.
         """
-        x = batch.x.to(run.device)
+        x = run.place(batch.x)
         with torch.no_grad(), run.autocast():
             targets = self.teacher.features(x)
         losses: dict[str, float] = {}
@@ -153,6 +157,7 @@ class GroundTruth:
         config = detector.config
         own = effdet.get_efficientdet_config(f"tf_efficientdet_d{config.coefficient}")
         own.image_size, own.num_classes = (config.side, config.side), config.classes
+        own.anchor_scale = config.anchor_scale
         self.detector = detector
         self.loss = DetectionLoss(own)
         self.labeler = AnchorLabeler(Anchors.from_config(own), config.classes)
@@ -178,7 +183,7 @@ class GroundTruth:
         corners = [boxes[:, [1, 0, 3, 2]] for boxes in batch.boxes]  # effdet's order: y before x
         classes, boxes, positives = self.labeler.batch_label_anchors(corners, batch.labels)
         with run.autocast():
-            logits, codes = self.detector(batch.x.to(run.device))
+            logits, codes = self.detector(run.place(batch.x))
         total, class_loss, box_loss = self.loss(
             [level.float() for level in logits],
             [level.float() for level in codes],

@@ -6,13 +6,16 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import distributed as dist
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from testbed import datasets
 from testbed.datasets.dataset import Dataset
 from testbed.detectors import weights
+from testbed.detectors.accelerator import device_of
 from testbed.detectors.calibrate import keep_largest_channels
 from testbed.detectors.outside import load_any
 from testbed.detectors.split import SplitDetector, build
@@ -83,9 +86,10 @@ class _Run:
             raise TestbedError(f"{config.train.path}: no picture has a box")
         self.validation = _open(config.validation, config.limit) if config.validation else None
         self.detector, self.objective = _network(config)
-        self.detector.to(device)
+        # Channels last is how depthwise convolutions are fast.
+        self.detector.to(device).to(memory_format=torch.channels_last)
         if isinstance(self.objective, Distillation):
-            self.objective.teacher.to(device)
+            self.objective.teacher.to(device).to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.Adam(self.objective.trained, lr=self.rate)
         scaler = None
         if config.precision == "fp16":
@@ -95,6 +99,14 @@ class _Run:
         kinds = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
         self.runner = Runner(device, kinds[config.precision], scaler)
         self.parts = {"network": self.detector, "optimiser": self.optimiser}
+        self.average: AveragedModel | None = None
+        if config.average is not None:
+            self.average = AveragedModel(
+                self.detector,
+                multi_avg_fn=get_ema_multi_avg_fn(config.average),  # type: ignore[no-untyped-call]
+                use_buffers=True,
+            )
+            self.parts["average"] = self.average
         if scaler is not None:
             self.parts["scaler"] = scaler
         # Every process has a share of each step, so a step takes `world` batches.
@@ -134,13 +146,20 @@ class _Run:
                 logs[2].add(progress.step, "map", scores)
             if self.rank == 0 and (not scores or scores["mean"] > progress.best):
                 progress.best = scores.get("mean", progress.best)
-                weights.save(self.detector, self.folder / BEST)
+                weights.save(self.judged, self.folder / BEST)
             progress.epoch, progress.batch = progress.epoch + 1, 0
             self._checkpoint(digest, progress)
         if logs is not None:
-            weights.save(self.detector, self.folder / FINAL)
+            weights.save(self.judged, self.folder / FINAL)
             logs[2].close()
-        return self.detector.eval()
+        return self.judged.eval()
+
+    @property
+    def judged(self) -> SplitDetector:
+        """What is evaluated and saved: the running mean, if there is one."""
+        if self.average is None:
+            return self.detector
+        return cast("SplitDetector", self.average.module)
 
     def _epoch(self, progress: Progress) -> Iterator[tuple[dict[str, float], float]]:
         """Do what is left of an epoch; yield the losses and the rate of each step."""
@@ -155,6 +174,7 @@ class _Run:
             rate = learning_rate(
                 self.rate, epoch=epoch, batch=progress.batch, batches=self.per_epoch,
                 milestones=self.milestones, decay=self.decay, warmup_steps=config.warmup_steps,
+                epochs=self.epochs if config.schedule == "cosine" else None,
             )  # fmt: skip
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
@@ -171,22 +191,36 @@ class _Run:
             else:
                 self.runner.scaler.step(self.optimiser)
                 self.runner.scaler.update()
+            if self.average is not None:
+                self.average.update_parameters(self.detector)
+                # A mean of whole numbers, such as which channels are kept, is cut off at each step.
+                for mean, own in zip(self.judged.buffers(), self.detector.buffers(), strict=True):
+                    if not own.is_floating_point():
+                        mean.copy_(own)
             progress.batch += 1
             progress.step += 1
             yield losses, rate
 
     def _add_up_gradients(self) -> None:
         if self.world > 1:
-            for parameter in self.objective.trained:
+            trained = self.objective.trained
+            for parameter in trained:
                 if parameter.grad is None:
                     parameter.grad = torch.zeros_like(parameter)
-                dist.all_reduce(parameter.grad)
+            # In one piece: a call for each of hundreds of tensors would wait hundreds of times.
+            flat = torch.cat([p.grad.reshape(-1) for p in trained if p.grad is not None])
+            dist.all_reduce(flat)
+            start = 0
+            for parameter in trained:
+                end = start + parameter.numel()
+                parameter.grad = flat[start:end].view_as(parameter)
+                start = end
 
     def _finish_epoch(self) -> dict[str, float]:
         """Take statistics anew if the run says so; return the mAP of each judged width."""
         config = self.config
         if self.world > 1:
-            for buffer in self.detector.buffers():
+            for buffer in self.judged.buffers():
                 if buffer.is_floating_point():
                     dist.all_reduce(buffer)
                     buffer /= self.world
@@ -195,14 +229,14 @@ class _Run:
                 self.detector.prepare(self.data.load(self.data[k % len(self.data)]))[0]
                 for k in range(config.norm_batches)
             ]
-            recalibrate(self.detector, some, self.runner.device)
+            recalibrate(self.judged, some, self.runner.device)
         if self.validation is None or self.rank:
             return {}
         values = self.detector.widths.values
         judged = [width for width in JUDGED if width in values] or [values[-1]]
         scores = {
             f"{score.width:g}": score.metrics["map"]
-            for score in evaluate(self.detector, self.validation, widths=judged, bits=[UNQUANTISED])
+            for score in evaluate(self.judged, self.validation, widths=judged, bits=[UNQUANTISED])
         }
         return scores | {"mean": sum(scores.values()) / len(scores)}
 
@@ -218,6 +252,9 @@ def _network(config: TrainConfig) -> tuple[SplitDetector, Objective]:
     if config.objective == "ground-truth":
         detector = build(split, seed=config.seed)
         objective = GroundTruth(detector)
+        if config.start is not None:
+            # A state only: the side and the anchors of this run may be others.
+            detector.load_state_dict(load_any(config.start, split).state_dict())
     else:
         assert config.teacher is not None
         teacher = load_any(config.teacher, split)
@@ -247,7 +284,7 @@ def _open(data: Data, limit: int | None) -> Dataset:
 
 def _device(name: str, rank: int) -> torch.device:
     if name != "auto":
-        return torch.device(name)
+        return device_of(name)
     if torch.cuda.is_available():
         return torch.device("cuda", rank % torch.cuda.device_count())
     return torch.device("cpu")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 
@@ -14,6 +15,7 @@ def learning_rate(
     milestones: Sequence[int],
     decay: float,
     warmup_steps: int,
+    epochs: int | None = None,
 ) -> float:
     """Return the rate of a step: warm-up within the first epoch, then decay at each milestone.
 
@@ -28,8 +30,12 @@ def learning_rate(
         milestones: Epochs.
         decay: Factor at each.
         warmup_steps: At most; 0 for no warm-up.
+        epochs: Of the whole run, if the rate is to fall as half a cosine over all of it instead.
     """
-    rate = base * decay ** sum(epoch >= milestone for milestone in milestones)
+    if epochs is None:
+        rate = base * decay ** sum(epoch >= milestone for milestone in milestones)
+    else:
+        rate = base * (1 + math.cos(math.pi * (epoch + batch / batches) / epochs)) / 2
     steps = min(warmup_steps, batches - 1)
     if epoch == 0 and batch < steps:
         share = batch / steps

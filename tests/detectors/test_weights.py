@@ -19,6 +19,7 @@ from testbed.detectors.outside import convert  # noqa: E402
 from testbed.detectors.renaming import from_yaed  # noqa: E402
 from testbed.detectors.split import build  # noqa: E402
 from testbed.detectors.weights import WeightsError  # noqa: E402
+from testbed.errors import TestbedError  # noqa: E402
 
 SMALL_RCNN = {"side": 96, "classes": 3, "compressor": "stack"}
 
@@ -419,7 +420,7 @@ def test_what_is_no_file_of_weights_is_named(tmp_path):
         convert(tmp_path / "a.pth", find("tiny-d0"))
     with pytest.raises(WeightsError, match="no safetensors file"):
         weights.load(tmp_path / "a.safetensors")
-    with pytest.raises(WeightsError, match="no such file"):
+    with pytest.raises(TestbedError, match="no such file"):
         weights.load(tmp_path / "b.safetensors")
 
 

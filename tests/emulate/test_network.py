@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import sys
 import time
 
@@ -11,7 +12,7 @@ import pytest
 
 from testbed.emulate.network import network
 from testbed.emulate.packetlog import PASSED, UPLINK, read_packets
-from testbed.errors import EnvironmentLacks, UnknownName
+from testbed.errors import EnvironmentLacks, TestbedError, UnknownName
 from testbed.scenario import NetworkSpec
 
 pytestmark = pytest.mark.root
@@ -130,3 +131,45 @@ def test_an_unknown_backend_is_refused():
         network(spec(), ["camera"], seed=1, backend="tunn"),
     ):
         pass
+
+
+def test_captures_have_every_packet_of_every_host(pipe, tmp_path):
+    with network(spec(), ["camera"], seed=1, capture=tmp_path / "captures") as net:
+        round_trips_ms(net, "camera", pipe, 100, 1000)
+        net.stop()
+    for name in ("client-camera.pcap", "server.pcap"):
+        data = (tmp_path / "captures" / name).read_bytes()
+        lengths, at = [], 24
+        while at < len(data):
+            kept, length = struct.unpack_from("<8xII", data, at)
+            assert data[at + 16] == 0x45  # IPv4, no options
+            assert data[at + 25] == 17  # UDP
+            lengths.append(length)
+            at += 16 + kept
+        assert lengths == [128, 128, 1028, 1028]
+
+
+def test_a_network_that_is_over_says_so():
+    with network(spec(), ["camera"], seed=1) as net:
+        report = net.stop()
+        assert net.stop() is report
+    with pytest.raises(EnvironmentLacks, match="has been closed"):
+        net.server.spawn(["/bin/true"])
+
+
+def test_a_link_that_cannot_be_opened_is_refused_by_the_relay():
+    absent = {"kind": "replay", "trace": "no/such/trace.up"}
+    asked = NetworkSpec.model_validate({"uplink": absent, "downlink": spec().downlink})
+    with (
+        pytest.raises(TestbedError, match=r"^no trace .*no/such/trace.up"),
+        network(asked, ["camera"], seed=1),
+    ):
+        pass
+
+
+def test_a_program_killed_by_somebody_ends_the_network():
+    with network(spec(), ["camera"], seed=1) as net:
+        asleep = net.server.spawn(["/bin/sleep", "60"])
+        os.kill(asleep.pid, 9)
+        with pytest.raises(EnvironmentLacks, match="was killed by signal 9; the network is gone"):
+            net.clients["camera"].spawn(["/bin/sleep", "60"]).wait(10)

@@ -41,7 +41,7 @@ def stream(messages, key=None):
 def parse(data, cuts=(), key=None):
     parser, found, start = Parser(MOST, key), [], 0
     for end in (*sorted(cuts), len(data)):
-        parser.feed(data[start:end])
+        parser.feed(bytes(data[start:end]))
         start = end
         while (message := parser.take()) is not None:
             found.append((message.type, message.body))
@@ -85,6 +85,18 @@ def test_a_parser_holds_one_message_and_one_chunk_at_most(junk, size):
                 pass
 
 
+def test_a_body_of_several_pieces_comes_out_whole():
+    body = bytes(range(256)) * 1000
+    parser = Parser({Type.FRAME: len(body)})
+    for start in range(0, len(body), 50_001):
+        part = body[start : start + 50_001]
+        parser.feed(part if start else pack(Type.FRAME, 0, body) + part)
+        message = parser.take()
+
+    assert message.body == body
+    assert parser.held_bytes == 0
+
+
 def test_a_length_above_the_limit_is_refused_before_any_byte_of_the_body():
     parser = Parser(MOST)
     parser.feed(pack(Type.FRAME, 0, bytes(2001)))
@@ -116,7 +128,7 @@ def test_another_version_is_named():
     header = bytearray(pack(Type.PING, 0, b"12345678"))
     header[4] = 7
     parser = Parser(MOST)
-    parser.feed(header)
+    parser.feed(bytes(header))
 
     with pytest.raises(WireError, match="speaks version 7 of the protocol; this end speaks 1"):
         parser.take()
