@@ -21,7 +21,7 @@ ALL  := $(VENV)/.installed-all
 .PHONY: help demo test test-all lint docs study-policies clean distclean
 
 help: ## Say what there is
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s%s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-22s%s\n", $$1, $$2}'
 
 demo: $(CORE) ## Set up the core, run scenarios/quickstart.yaml, print the path of its report
 	@$(BIN)/testbed run scenarios/quickstart.yaml $(ARGS)
