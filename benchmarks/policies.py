@@ -11,10 +11,17 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import tempfile
 import time
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
 
 from testbed.model import LOCAL, SKIP, Fate, Ladder, Observation, OperatingPoint, Outcome, Rung
 from testbed.policies import policies
+from testbed.policies.features import Features
+from testbed.policies.network import Network
 from testbed.streams import stream
 
 MS = 1_000_000
@@ -39,10 +46,29 @@ def sixteen() -> Ladder:
     return Ladder((*split, local, Rung(SKIP, 0, 0.0)))
 
 
+def untrained(ladder: Ladder, folder: Path) -> str:
+    """Write a network of the usual size for a ladder; return its path."""
+    rng = stream(1, "network")
+    sizes = [Features(ladder).size, 64, 64, len(ladder)]
+    layers = tuple(
+        (rng.normal(size=(a, b)).astype(np.float32), np.zeros(b, np.float32))
+        for a, b in pairwise(sizes)
+    )
+    path = folder / "untrained.safetensors"
+    points = tuple(rung.point for rung in ladder)
+    path.write_bytes(Network(layers, "tanh", points, {}).bytes())
+    return str(path)
+
+
 def measure(name: str, frames: int) -> list[int]:
     """Return the nanoseconds of every decision of one policy."""
     ladder = sixteen()
-    policy = policies.load(name)(**({"width": 0.5} if name == "fixed" else {}))
+    with tempfile.TemporaryDirectory() as folder:
+        options: dict[str, dict[str, object]] = {
+            "fixed": {"width": 0.5},
+            "learned": {"model": untrained(ladder, Path(folder))},
+        }
+        policy = policies.load(name)(**options.get(name, {}))
     policy.check(ladder)
     policy.reset(stream(1, name))
     mbps = 8 * stream(1, "link").lognormal(0, 0.4, frames)

@@ -20,6 +20,7 @@ Shelf = Literal[
     "devices/servers",
     "scenarios",
     "scenarios/sweeps",
+    "policies",
 ]
 
 # What counts as an entry on each shelf; everything else there is documentation.
@@ -30,6 +31,7 @@ _SUFFIXES: dict[str, tuple[str, ...]] = {
     "devices/servers": (".yaml",),
     "scenarios": (".yaml",),
     "scenarios/sweeps": (".yaml",),
+    "policies": (".safetensors",),
 }
 _SINGULAR = {
     "traces": "trace",
@@ -38,6 +40,11 @@ _SINGULAR = {
     "devices/servers": "server",
     "scenarios": "scenario",
     "scenarios/sweeps": "sweep",
+    "policies": "trained policy",
+}
+# What comes with the code that runs it, and so lies in the package wherever the rest is.
+_PACKAGED: dict[str, Path] = {
+    "policies": Path(__file__).resolve().parent / "policies" / "trained",
 }
 
 
@@ -54,20 +61,24 @@ def root() -> Path:
     return bundled if bundled.is_dir() else package.parent
 
 
+def _folder(shelf: str) -> Path:
+    return _PACKAGED.get(shelf) or root() / shelf
+
+
 def entries(shelf: Shelf) -> Iterator[tuple[str, Path]]:
     """Yield name and path of everything on a shelf, sorted by name.
 
-    YAML entries are named without their suffix, traces with it, both relative to the shelf. What
-    lies on a shelf inside another belongs to the inner one alone.
+    Traces are named with their suffix, everything else without, relative to the shelf. What lies on
+    a shelf inside another belongs to the inner one alone.
     """
-    folder = root() / shelf
+    folder = _folder(shelf)
     inner = [root() / other for other in _SUFFIXES if other.startswith(f"{shelf}/")]
     for path in sorted(folder.rglob("*")):
         if any(other in path.parents for other in inner):
             continue
         if path.suffix in _SUFFIXES[shelf] and path.is_file():
             name = path.relative_to(folder).as_posix()
-            yield (name.removesuffix(".yaml"), path)
+            yield (name if shelf == "traces" else name.removesuffix(path.suffix), path)
 
 
 def find(shelf: Shelf, name: str, *, beside: Path | None = None) -> Path:

@@ -223,7 +223,7 @@ def test_the_policy_of_the_contributing_guide_works_as_it_stands(monkeypatch, ca
     from testbed.policies import policies
 
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    policy, line, referee = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    policy, line, referee, _ = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     (override,) = re.findall(r"--set '(.*?)'", text)
     module = types.ModuleType("testbed.policies.cautious")
     monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -240,3 +240,17 @@ def test_the_policy_of_the_contributing_guide_works_as_it_stands(monkeypatch, ca
     assert not left.value.code
     assert "What is little, bytes." in capsys.readouterr().out
     assert loaded.spec.policies["mine"].most_bytes == 5000
+
+
+def test_the_detector_of_the_contributing_guide_is_held_to_its_points(monkeypatch):
+    from testbed import testing
+
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    *_, referee = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    held = []
+    monkeypatch.setattr(testing, "check_detector", lambda make, points: held.append((make, points)))
+    exec(referee, {"MyDetector": lambda weights: ("detector", weights), "weights": "w"})
+    ((make, points),) = held
+
+    assert make() == ("detector", "w")
+    assert [str(point) for point in points] == ["α=0.25 8 bit", "α=1 4 bit zstd"]

@@ -135,6 +135,17 @@ def test_energy_and_age_are_those_of_what_was_found(filmed):
     assert figures["correct_age_mean_ms"] > figures["age_mean_ms"]
 
 
+def test_boxes_count_from_the_score_on_that_the_recording_says(filmed, tmp_path):
+    make, _ = filmed
+    strict = film_recording(tmp_path / "strict", settings={"quality_threshold": 0.9})
+    done = [make(), make("clients.0.detector", str(strict.folder))]
+
+    plain, few = (compare.figures_of(run)["narrow"][1] for run in done)
+    assert few["streaming_map"] == plain["streaming_map"]
+    assert 0 < few["correct"] < plain["correct"]
+    assert next(iter(done[1].accuracy["recordings"].values()))["score_threshold"] == 0.9
+
+
 def test_the_verdict_and_the_best_static_policy_are_by_what_was_shown(filmed):
     make, _ = filmed
     summary = json.loads((make().folder / "summary.json").read_text(encoding="utf-8"))

@@ -19,12 +19,14 @@ from testbed.cli import (
     evaluate,
     look,
     profile,
+    record,
     report,
     run,
     serve,
     sweep,
     trace,
     train,
+    train_policy,
     transfer,
 )
 from testbed.errors import EnvironmentLacks, TestbedError
@@ -55,7 +57,9 @@ for module in (
     estimate,
     profile,
     train,
+    train_policy,
     evaluate,
+    record,
     data,
 ):
     module.register(app)

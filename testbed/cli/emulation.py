@@ -11,11 +11,19 @@ if TYPE_CHECKING:
     from testbed.emulate.engine import Options
 
 
-def options(backend: str, server: str | None, packets: Path | None) -> Options:
+def options(
+    backend: str, server: str | None, packets: Path | None, trust: dict[str, str | None]
+) -> Options:
     """Return the options of the engine. Raise a `BadParameter` for what is no address."""
+    from testbed.emulate.certificates import Trust
     from testbed.emulate.engine import Options
 
-    return Options(backend=backend, server=None if server is None else address(server), log=packets)
+    believed = Trust(**trust)
+    if server is None and believed != Trust():
+        raise typer.BadParameter("--token-file and --tls-… go with --server")
+    believed.open()  # what is wrong with the files is said before anything begins
+    place = None if server is None else address(server)
+    return Options(backend=backend, server=place, trust=believed, log=packets)
 
 
 def address(text: str) -> tuple[str, int]:

@@ -66,8 +66,25 @@ def run(
             help="With --emulate: a `testbed serve` elsewhere, over whatever lies between.",
         ),
     ] = None,
+    token_file: Annotated[
+        str | None, typer.Option(metavar="PATH", help="With --server: its shared secret.")
+    ] = None,
+    tls_ca: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="With --server: who signs its certificate, or `system`. Turns TLS on.",
+        ),
+    ] = None,
+    tls_cert: Annotated[
+        str | None, typer.Option(metavar="PATH", help="With --server: what clients show it; PEM.")
+    ] = None,
+    tls_key: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Its key, if in another file.")
+    ] = None,
     packets: Annotated[
-        Path | None, typer.Option(help="With --emulate: folder for a log of every packet.")
+        Path | None,
+        typer.Option(help="With --emulate: folder for packet logs and captures."),
     ] = None,
     junit: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Write the claims as JUnit XML.")
@@ -89,11 +106,12 @@ def run(
     from testbed.scenario.figures import refuse_assumed
 
     emulation = None
+    trust = {"token_file": token_file, "ca": tls_ca, "certificate": tls_cert, "key": tls_key}
     if emulate:
         from testbed.cli.emulation import options
 
-        emulation = options(backend, server, packets)
-    elif backend != "auto" or server or packets:
+        emulation = options(backend, server, packets, trust)
+    elif backend != "auto" or server or packets or any(trust.values()):
         raise typer.BadParameter("--backend, --server and --packets go with --emulate")
     loaded = load(scenario, overrides or [])
     if strict:

@@ -36,6 +36,9 @@ COLUMNS = (
     Column("mean α", "width_mean", 1, ".2f", wide=True),
 )
 
+STREAMING = Column("streaming mAP", "streaming_map", 1, ".3f")
+"""Comes first where detections were recorded; there is room for one accuracy or for two."""
+
 WIDE = 120
 """Columns of a terminal from which on the whole table fits."""
 
@@ -52,6 +55,8 @@ def print_run(folder: Path, summary: Mapping[str, Any], warnings: Sequence[str])
     out = console()
     best = summary["comparison"]["best_fixed"]
     columns = [c for c in COLUMNS if out.width >= WIDE or not c.wide]
+    if summary["comparison"]["metric"] == STREAMING.metric:
+        columns = [STREAMING, *(columns if out.width >= WIDE else columns[1:])]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("policy")
     for column in columns:
@@ -66,6 +71,11 @@ def print_run(folder: Path, summary: Mapping[str, Any], warnings: Sequence[str])
     if best is not None:
         notes.append("* the best static policy in hindsight")
     notes += ["", summary["comparison"]["verdict"]]
+    notes += [
+        f"a simple rival wins: {rival['message']}"
+        for rival in summary["comparison"].get("baselines", [])
+        if rival["wins"] and rival["policy"] != best  # which the verdict is about
+    ]
     notes += [f"claim {claim['message']}" for claim in summary["claims"]]
     notes += [f"warning: {warning}" for warning in warnings]
     notes += ["", f"report: {folder / 'report.html'}"]

@@ -6,8 +6,10 @@ two metrics at once; `settings` says which runs go together; `junit` writes clai
 """
 
 from testbed.compare.across import Contrast, across, family_of, no_difference_shown
+from testbed.compare.baselines import Baseline, at_matched_map, baselines
 from testbed.compare.fronts import Coverage, coverage, front, hypervolume, points_of
 from testbed.compare.junit import junit
+from testbed.compare.outcome import summary
 from testbed.compare.settings import conditions, weightings, world_of
 from testbed.compare.within import (
     BEST_FIXED,
@@ -27,7 +29,6 @@ from testbed.compare.within import (
     ladders_of,
     paired,
     primary,
-    summary,
     utility_of,
     verdicts,
 )
@@ -36,11 +37,14 @@ __all__ = [
     "BEST_FIXED",
     "COMPARED",
     "PRIMARY",
+    "Baseline",
     "Contrast",
     "Coverage",
     "Kinds",
     "accuracy_of",
     "across",
+    "at_matched_map",
+    "baselines",
     "best_fixed",
     "between_runs",
     "check_claims",

@@ -20,7 +20,6 @@ from testbed.metrics import (
     Interval,
     interval,
     per_seed,
-    summarise_figures,
     way,
     with_boxes,
 )
@@ -54,31 +53,7 @@ BEST_FIXED = "best-fixed"
 Kinds = Mapping[str, str]
 """policy -> its kind."""
 
-_NOT_ADAPTIVE = ("fixed", "random", "planned")
-
-
-def summary(run: Run) -> dict[str, Any]:
-    """Return the content of `summary.json`: metrics, comparison and claims of one run."""
-    figures = figures_of(run)
-    kinds = kinds_of(run)
-    best = best_fixed(figures, kinds)
-    metrics = compared(figures)
-    return {
-        "schema": 1,
-        "confidence": CONFIDENCE,
-        "policies": summarise_figures(figures),
-        "comparison": {
-            "metric": primary(figures),
-            "best_fixed": best,
-            "verdict": verdicts(figures, kinds)[0],
-            "differences": {
-                policy: {name: paired(seeds, figures[best], name) for name in metrics}
-                for policy, seeds in figures.items()
-                if best is not None and policy != best
-            },
-        },
-        "claims": check_claims(run.scenario.get("claims") or [], figures, kinds),
-    }
+NOT_ADAPTIVE = ("fixed", "random", "planned")
 
 
 def figures_of(run: Run) -> Figures:
@@ -194,16 +169,16 @@ def best_fixed(figures: Figures, kinds: Kinds, metric: str | None = None) -> str
     `primary` unless another is named.
     """
     metric = metric or primary(figures)
-    sign = -1 if _direction(metric) == "higher" else 1
+    sign = -1 if direction(metric) == "higher" else 1
 
     def rank(policy: str) -> tuple[float, float, str]:
-        energy = _mean(figures[policy], "energy_per_frame_j")
-        return (sign * _mean(figures[policy], metric), energy, policy)
+        energy = mean_of(figures[policy], "energy_per_frame_j")
+        return (sign * mean_of(figures[policy], metric), energy, policy)
 
     static = [
         policy
         for policy, seeds in figures.items()
-        if kinds.get(policy) == "fixed" and not math.isnan(_mean(seeds, metric))
+        if kinds.get(policy) == "fixed" and not math.isnan(mean_of(seeds, metric))
     ]
     return min(static, key=rank, default=None)
 
@@ -235,21 +210,21 @@ def verdicts(figures: Figures, kinds: Kinds, metric: str | None = None) -> list[
     The metric is `primary` unless another is named.
     """
     metric = metric or primary(figures)
-    sign = -1 if _direction(metric) == "higher" else 1
+    sign = -1 if direction(metric) == "higher" else 1
     label = METRICS[metric].label
-    known = [p for p in figures if not math.isnan(_mean(figures[p], metric))]
+    known = [p for p in figures if not math.isnan(mean_of(figures[p], metric))]
     if not known:
         return [f"No policy has a defined {label}, so none can be called better."]
     moving = [p for p in known if kinds.get(p) != "fixed"]
-    moving.sort(key=lambda p: (kinds.get(p) in _NOT_ADAPTIVE, sign * _mean(figures[p], metric), p))
+    moving.sort(key=lambda p: (kinds.get(p) in NOT_ADAPTIVE, sign * mean_of(figures[p], metric), p))
     best = best_fixed(figures, kinds, metric)
     if best is None:
-        value = _shown(figures[moving[0]], metric)
+        value = shown(figures[moving[0]], metric)
         return [f"{moving[0]} has the best {label}, {value}; no static policy was run beside it."]
     if not moving:
-        value = _shown(figures[best], metric)
+        value = shown(figures[best], metric)
         return [f"{best} is the best of the static policies: {label} {value}; nothing adapts."]
-    adaptive = sum(kinds.get(p) not in _NOT_ADAPTIVE for p in moving)
+    adaptive = sum(kinds.get(p) not in NOT_ADAPTIVE for p in moving)
     hindsight = f" (best of {adaptive} adaptive policies)" if adaptive > 1 else ""
     return [
         _sentence(figures, policy, best, metric, "" if place else hindsight)
@@ -294,7 +269,7 @@ def check_claims(
 def _check(claim: Mapping[str, Any], figures: Figures, kinds: Kinds) -> dict[str, Any]:
     metric, by = claim["metric"], claim.get("by", 0.0)
     confidence = claim.get("confidence", CONFIDENCE)
-    sign = 1 if _direction(metric) == "higher" else -1
+    sign = 1 if direction(metric) == "higher" else -1
     out = {"metric": metric, "better": claim["better"], "than": claim["than"], "by": by}
     out |= {"confidence": confidence}
     sides = []
@@ -314,10 +289,10 @@ def _check(claim: Mapping[str, Any], figures: Figures, kinds: Kinds) -> dict[str
     holds = low is not None and high is not None and min(sign * low, sign * high) > by
     wanted = f"{ours} better than {theirs} in {METRICS[metric].label}"
     wanted += f" by more than {METRICS[metric].show(by)}" if by else ""
-    shown = difference(found, metric, confidence)
+    said = difference(found, metric, confidence)
     if not holds and low is not None and high is not None and low <= 0 <= high:
-        shown = f"no difference shown ({shown})"
-    text = f"{'holds' if holds else 'fails'}: {wanted}: {shown}"
+        said = f"no difference shown ({said})"
+    text = f"{'holds' if holds else 'fails'}: {wanted}: {said}"
     return out | {"holds": holds, **found, "message": text}
 
 
@@ -344,14 +319,14 @@ def _sentence(figures: Figures, policy: str, best: str, metric: str, hindsight: 
     found = paired(ours, theirs, metric)
     low, high = found["low"], found["high"]
     said = difference(found, metric)
-    width = _mean(theirs, "width_mean")
+    width = mean_of(theirs, "width_mean")
     static = best if math.isnan(width) else f"{best}, α = {width:g}"
-    head = f"{policy}{hindsight}: {METRICS[metric].label} {_shown(ours, metric)}"
-    head += f" vs {_shown(theirs, metric)} of the best static policy ({static})"
+    head = f"{policy}{hindsight}: {METRICS[metric].label} {shown(ours, metric)}"
+    head += f" vs {shown(theirs, metric)} of the best static policy ({static})"
     if low is None or high is None or low <= 0 <= high:
         outcome = f"no difference shown ({said})"
     else:
-        wins = (low > 0) == (_direction(metric) == "higher")
+        wins = (low > 0) == (direction(metric) == "higher")
         outcome = said if wins else f"{policy} loses, {said}"
     return f"{head}: {outcome}{_energy(ours, theirs)}."
 
@@ -360,7 +335,7 @@ def _energy(
     ours: Mapping[int, Mapping[str, float]], theirs: Mapping[int, Mapping[str, float]]
 ) -> str:
     """Return the closing words on energy, empty where there is none to compare."""
-    mine, base = (_mean(seeds, "energy_per_frame_j") for seeds in (ours, theirs))
+    mine, base = (mean_of(seeds, "energy_per_frame_j") for seeds in (ours, theirs))
     if not base > 0 or not math.isfinite(mine):
         return ""
     change = 100 * (mine / base - 1)
@@ -369,7 +344,11 @@ def _energy(
     return f", at {abs(change):.0f} % {'more' if change > 0 else 'less'} energy per frame"
 
 
-def _direction(metric: str) -> str:
+def direction(metric: str) -> str:
+    """Return which way is better.
+
+    Raise `UnknownName` for no such metric, a `TestbedError` for one that has no better way.
+    """
     if metric not in METRICS:
         raise UnknownName("metric", metric, METRICS)
     better = METRICS[metric].better
@@ -378,11 +357,13 @@ def _direction(metric: str) -> str:
     return better
 
 
-def _mean(seeds: Mapping[int, Mapping[str, float]], metric: str) -> float:
+def mean_of(seeds: Mapping[int, Mapping[str, float]], metric: str) -> float:
+    """Return the mean of a metric over the seeds of a policy."""
     values = [figures[metric] for figures in seeds.values()]
     return sum(values) / len(values) if values else math.nan
 
 
-def _shown(seeds: Mapping[int, Mapping[str, float]], metric: str) -> str:
+def shown(seeds: Mapping[int, Mapping[str, float]], metric: str) -> str:
+    """Return the mean of a metric over the seeds of a policy, as a person reads it."""
     unit = METRICS[metric].unit
-    return METRICS[metric].show(_mean(seeds, metric)) + ("" if unit == "1" else f" {unit}")
+    return METRICS[metric].show(mean_of(seeds, metric)) + ("" if unit == "1" else f" {unit}")

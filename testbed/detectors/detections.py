@@ -1,11 +1,14 @@
-"""What a detector says about a picture, and how the picture was fitted to the network."""
+"""What a detector is, what it says of a picture, and how the picture was fitted to the network."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from testbed.model import OperatingPoint
 
 
 @dataclass(frozen=True)
@@ -41,3 +44,25 @@ class Fit:
     original: tuple[int, int]
     resized: tuple[int, int]
     canvas: tuple[int, int]
+
+
+class Detector(Protocol):
+    """A detector with real bytes between its halves.
+
+    Two objects made of the same weights, in two processes, may each run one half: whatever `decode`
+    needs is in the bytes. `testbed.testing.check_detector` holds one to that.
+    """
+
+    def encode(self, image: NDArray[np.uint8], point: OperatingPoint) -> bytes:
+        """Return what the device sends for a picture (H, W, 3) in RGB at an operating point.
+
+        The same picture and point give the same bytes. Raise a `ValueError`, or `UnknownName`, for
+        a point that it has not.
+        """
+
+    def decode(self, payload: bytes) -> Detections:
+        """Return what is in the picture, in its own pixels.
+
+        Raise a `PayloadError` for bytes that no `encode` of the same weights has made; never crash,
+        and never allocate more than a payload can stand for.
+        """

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from testbed.emulate.keys import read_token
 from testbed.errors import TestbedError
+
+SYSTEM = "system"
+"""Instead of a file of authorities: those that this machine trusts."""
 
 
 def for_server(certificate: Path, key: Path | None, client_ca: Path | None) -> ssl.SSLContext:
@@ -52,6 +58,48 @@ def for_client(
     if certificate is not None:
         _load(context, certificate, key)
     return context
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How a client and a server elsewhere know each other; paths, so that it can be passed on.
+
+    Args:
+        token_file: Holds the shared secret.
+        ca: Who signs the server's certificate, or `SYSTEM`; turns TLS on.
+        certificate: What the client shows; turns TLS on.
+        key: Its private key; in the same file if left out.
+    """
+
+    token_file: str | None = None
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+
+    def open(self) -> dict[str, Any]:
+        """Return what `testbed.emulate.connection.connect` takes: `token` and `tls`.
+
+        Raise a `TestbedError` for files that hold something else.
+        """
+        token = None if self.token_file is None else read_token(Path(self.token_file))
+        if self.ca is None and self.certificate is None:
+            if self.key is not None:
+                raise TestbedError(f"{self.key}: a key without a certificate to go with it")
+            return {"token": token, "tls": None}
+        tls = for_client(
+            None if self.ca in (None, SYSTEM) else Path(self.ca),
+            Path(self.certificate) if self.certificate else None,
+            Path(self.key) if self.key else None,
+        )
+        return {"token": token, "tls": tls}
+
+
+def why(error: ssl.SSLError) -> str:
+    """Return what went wrong, in words."""
+    said = (error.reason or str(error)).replace("_", " ").lower()
+    if isinstance(error, ssl.SSLCertVerificationError):
+        said += f": {error.verify_message}"
+    return f"TLS: {said}"
 
 
 def _load(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:

@@ -28,7 +28,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from testbed.emulate import address as addresses
-from testbed.emulate import keys, pacing
+from testbed.emulate import certificates, keys, pacing
 from testbed.emulate.bodies import (
     SERVER_MOST,
     Answer,
@@ -134,7 +134,7 @@ def connect(
         sock.setblocking(False)
     except (OSError, EOFError) as error:
         sock.close()
-        what = f"TLS: {error.reason}" if isinstance(error, ssl.SSLError) else str(error)
+        what = certificates.why(error) if isinstance(error, ssl.SSLError) else str(error)
         raise Unreachable(f"{addresses.text(address)}: {what}") from None
     except BaseException:
         sock.close()

@@ -174,8 +174,10 @@ class Live:
                     else:
                         self._await(worker)
                         done.append(Finished(index, now_ns, []))
-                except (OSError, EOFError, struct.error, ValueError, TestbedError) as error:
-                    self._replace(index, f"died: {error}")
+                except (OSError, EOFError):
+                    self._replace(index, "is gone")
+                except (struct.error, ValueError, TestbedError) as error:
+                    self._replace(index, f"makes no sense: {error}")
             elif now_ns > worker.until_ns and (worker.batch is not None or not worker.ready):
                 self._replace(index, "is stuck")
         done += self._broken

@@ -43,11 +43,13 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
 
     Args:
         plan: `scenario` (a file), `policy`, `seed`, `client`, `server` (host and port), `run` (16
-            bytes in hex), `detector` (what it tells the server), `rows` (a folder).
+            bytes in hex), `detector` (what it tells the server), `rows` (a folder), `trust` (the
+            fields of a `Trust`).
         control: From and to the engine.
     """
     from testbed.clients.gather import client_names
     from testbed.emulate import connection, tcp_info
+    from testbed.emulate.certificates import Trust
     from testbed.emulate.client import EmulatedClient, StandIn
     from testbed.emulate.clock import WallClock
     from testbed.emulate.uplinks import LongLived, PerFrame
@@ -69,6 +71,7 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
         client=name,
         detector=plan["detector"],
         run=bytes.fromhex(plan["run"]),
+        **Trust(**plan["trust"]).open(),
     )
     first = open_line()
     assert first.welcome is not None

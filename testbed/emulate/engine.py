@@ -9,11 +9,12 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from testbed.clients.gather import client_names
+from testbed.emulate.certificates import Trust
 from testbed.emulate.stage import READY_S, Stage, before_server, in_network
 from testbed.model import NS_PER_MS, NS_PER_S
 from testbed.records import RadioCounts, RunRows
@@ -34,12 +35,14 @@ class Options:
         backend: What shapes the packets; `auto` for the first that works here.
         server: Host and port of a server that runs elsewhere, over whatever lies between: no link
             of the scenario is emulated then. None for one of our own.
+        trust: How that server and the clients know each other.
         tries: How often a run is repeated whose relay was too late to be believed.
         log: Folder for packet logs; None for none.
     """
 
     backend: str = "auto"
     server: tuple[str, int] | None = None
+    trust: Trust = field(default_factory=Trust)
     tries: int = 3
     log: Path | None = None
 
@@ -113,6 +116,7 @@ def _attempt(
             "seed": seed,
             "run": secrets.token_hex(16),
             "rows": str(folder),
+            "trust": asdict(options.trust),
         }
         plan["server"] = stage.serve(plan)
         devices = {name: stage.device(name) for name in names}

@@ -28,8 +28,8 @@ def derive(token: bytes, hello: Message, challenge: Message) -> tuple[Key, Key]:
     """Return the keys of what the client sends and of what the server sends."""
     opened = b"".join(hashlib.sha256(m.raw + m.body).digest() for m in (hello, challenge))
     return (
-        Key(hmac.digest(token, b"testbed wire 1: from the client" + opened, "sha256")),
-        Key(hmac.digest(token, b"testbed wire 1: from the server" + opened, "sha256")),
+        Key(hmac.digest(token, b"split-testbed wire 1: from the client" + opened, "sha256")),
+        Key(hmac.digest(token, b"split-testbed wire 1: from the server" + opened, "sha256")),
     )
 
 

@@ -47,6 +47,11 @@ class Emulated:
             )
         elif not first["relay"]["realtime"]:
             yield "emulated without real-time priority: a looser bound on lateness was applied"
+        if left_out := (first["relay"] or {}).get("leaves_out"):
+            yield (
+                f"emulated by {first['relay']['backend']}: the links' {', '.join(left_out)} "
+                "are left out"
+            )
         for report in self.reports:
             if not report["valid"]:
                 yield (

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from testbed.emulate import keys
+from testbed.emulate import certificates, keys
 from testbed.emulate.bodies import (
     CLIENT_MOST,
     FRAME_BYTES,
@@ -48,7 +48,7 @@ class Limits:
         runs: Whose frames are remembered, so that none is taken twice.
     """
 
-    payload_bytes: int = 4 << 20
+    payload_bytes: int = 4_000_000
     connections: int = 256
     strangers: int = 64
     partial_bytes: int = 64 << 20
@@ -179,8 +179,7 @@ class Peer:
         except BUSY:
             return []
         except ssl.SSLError as error:
-            reason = (error.reason or str(error)).replace("_", " ").lower()
-            raise WireError(Fault.GARBLED, f"TLS: {reason}") from None
+            raise WireError(Fault.GARBLED, certificates.why(error)) from None
         except OSError as error:
             if self.partial_bytes:
                 raise WireError(Fault.TRUNCATED, f"{error.strerror} within a message") from None

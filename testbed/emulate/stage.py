@@ -132,7 +132,9 @@ def in_network(
 ) -> Iterator[InNetwork]:
     """Make a network for some clients, and unmake it when the block ends."""
     spec = scenario.spec.network
-    with network(spec, names, seed=seed, backend=backend, log=log) as net, ExitStack() as undo:
+    capture = None if log is None else log.with_suffix(".captures")
+    made = network(spec, names, seed=seed, backend=backend, log=log, capture=capture)
+    with made as net, ExitStack() as undo:
         yield InNetwork(net, undo)
 
 

@@ -6,7 +6,7 @@ import re
 
 from testbed.report.besides import asides
 from testbed.report.provenance import repeat_with, stamp_rows
-from testbed.report.view import COLUMNS, View
+from testbed.report.view import View
 
 
 def markdown(view: View) -> str:
@@ -17,10 +17,10 @@ def markdown(view: View) -> str:
     if view.warnings:
         lines += ["Before you rely on a number:", ""]
         lines += [f"- {_plain(text)}" for text in view.warnings] + [""]
-    heads = ["policy", *(f"{c.head}, {c.unit}" if c.unit else c.head for c in COLUMNS)]
-    lines += [_row(heads), _row(["---", *["---:" for _ in COLUMNS]])]
+    heads = ["policy", *(f"{c.head}, {c.unit}" if c.unit else c.head for c in view.columns)]
+    lines += [_row(heads), _row(["---", *["---:" for _ in view.columns]])]
     for policy in view.policies:
-        cells = [view.cell(policy, column) for column in COLUMNS]
+        cells = [view.cell(policy, column) for column in view.columns]
         name = f"{policy} (best static)" if policy == view.best_fixed else policy
         lines.append(
             _row(
@@ -36,6 +36,8 @@ def markdown(view: View) -> str:
     if view.claims:
         lines += ["## Claims", ""]
         lines += [f"- {_plain(claim['message'])}" for claim in view.claims] + [""]
+    lines += ["## Simple rivals", ""]
+    lines += [f"- {_plain(rival['message'])}" for rival in view.baselines] + [""]
     for aside in asides(view.run.summary):
         lines += [f"## {aside.title}", "", _row(list(aside.heads))]
         lines += [_row(["---", *["---:" for _ in aside.heads[1:]]])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 from importlib.resources import files
 from importlib.util import find_spec
@@ -13,20 +13,24 @@ from pathlib import Path
 from typing import Any
 
 from testbed.metrics import METRICS
-from testbed.report import joules, latency, shares, timeline, tradeoffs
+from testbed.report import delivered, joules, latency, shares, timeline, tradeoffs
+from testbed.report.baselines import rivals
 from testbed.report.besides import Aside, asides
 from testbed.report.plot import Chart
 from testbed.report.provenance import figure_count, figure_rows, repeat_with, stamp_rows
-from testbed.report.view import COLUMNS, View
+from testbed.report.tables import table
+from testbed.report.view import View
 from testbed.report.words import scenario_in_words
 
 
 def page(view: View) -> str:
     """Return the whole page."""
-    ladder = tradeoffs.ladder(view)
+    ladder, boxes = tradeoffs.ladder(view), delivered.charts(view)
     sections = [
         ("what", "What was run", _what(view)),
         ("results", "Results", _results(view)),
+        ("baselines", "Simple rivals", rivals(view)),
+        *([("delivered", "What was shown", _charts(boxes))] if boxes else []),
         *((aside.key, aside.title, _aside(aside)) for aside in asides(view.run.summary)),
         ("latency", "Latency", _charts(drawn := latency.charts(view))),
         ("energy", "Energy", _charts(energy := joules.charts(view))),
@@ -40,7 +44,7 @@ def page(view: View) -> str:
     if ladder:
         sections.append(("ladder", "Operating points", _charts([ladder])))
     sections.append(("provenance", "Provenance", _provenance(view)))
-    charts = [*drawn, *energy, *costs, fates, time, *([ladder] if ladder else [])]
+    charts = [*boxes, *drawn, *energy, *costs, fates, time, *([ladder] if ladder else [])]
     links = "".join(f'<li><a href="#about-{key}">{title}</a></li>' for key, title, _ in sections)
     body = "".join(
         f'<section id="about-{key}" aria-labelledby="about-{key}-h">'
@@ -108,12 +112,12 @@ def _results(view: View) -> str:
     heads = [
         f'<abbr title="{escape(c.definition.meaning)}">{escape(c.head)}</abbr>'
         + (f"<small>{escape(c.unit)}</small>" if c.unit else "")
-        for c in COLUMNS
+        for c in view.columns
     ]
     rows = []
     for policy in view.policies:
         badge = '<small class="badge">best static</small>' if policy == view.best_fixed else ""
-        cells = (view.cell(policy, column) for column in COLUMNS)
+        cells = (view.cell(policy, column) for column in view.columns)
         rows.append(
             [
                 f"{escape(policy)}{badge}",
@@ -125,9 +129,9 @@ def _results(view: View) -> str:
     note = (
         f"Mean over {seeds} {'seeds' if seeds > 1 else 'seed'}{spread}. Latency is over all "
         "captured frames, those without an answer count as infinite. The best static policy is "
-        "the fixed one with the best on-time mAP, known only in hindsight."
+        f"the fixed one with the best {view.accuracy.head}, known only in hindsight."
     )
-    said = _table("Results by policy", ["policy", *heads], rows) + f'<p class="note">{note}</p>'
+    said = table("Results by policy", ["policy", *heads], rows) + f'<p class="note">{note}</p>'
     if view.claims:
         marks = {True: "holds", False: "fails"}
         items = "".join(
@@ -138,15 +142,15 @@ def _results(view: View) -> str:
     terms = "".join(
         f"<div><dt>{escape(c.head)}</dt><dd>{escape(c.definition.meaning)} "
         f"({escape(c.metric)})</dd></div>"
-        for c in COLUMNS
+        for c in view.columns
     )
     return said + f"<details><summary>What the columns mean</summary><dl>{terms}</dl></details>"
 
 
 def _aside(aside: Aside) -> str:
     rows = [[escape(cell) for cell in row] for row in aside.rows]
-    table = _table(escape(aside.title), [escape(head) for head in aside.heads], rows)
-    return table + f'<p class="note">{escape(aside.note)}</p>'
+    said = table(escape(aside.title), [escape(head) for head in aside.heads], rows)
+    return said + f'<p class="note">{escape(aside.note)}</p>'
 
 
 def _charts(charts: Iterable[Chart]) -> str:
@@ -167,8 +171,8 @@ def _chart(chart: Chart) -> str:
     numbers = ""
     if rows:
         cells = [[escape(cell) for cell in row] for row in rows]
-        table = _table(f"{title}: numbers", [escape(head) for head in heads], cells)
-        numbers = f"<details><summary>The numbers</summary>{table}</details>"
+        shown = table(f"{title}: numbers", [escape(head) for head in heads], cells)
+        numbers = f"<details><summary>The numbers</summary>{shown}</details>"
     return (
         f'<figure id="{key}"><h3 id="{key}-h">{title}</h3>{choice}'
         f'<div class="plot" id="{key}-plot" role="img" aria-labelledby="{key}-h" '
@@ -181,11 +185,11 @@ def _provenance(view: View) -> str:
     stamps = [[escape(a), f"<code>{escape(b)}</code>"] for a, b in stamp_rows(view.run)]
     figures = [[escape(cell) for cell in row] for row in figure_rows(view.run)]
     said = f"<p>{escape(repeat_with(view.run))}</p>"
-    said += _table("What identifies the run", ["what", "value"], stamps, numeric=False)
+    said += table("What identifies the run", ["what", "value"], stamps, numeric=False)
     if figures:
         heads = ["profile", "figure", "value", "kind", "source"]
-        table = _table("Figures used", heads, figures, numeric=False)
-        said += f"<details><summary>{figure_count(view.run)}</summary>{table}</details>"
+        shown = table("Figures used", heads, figures, numeric=False)
+        said += f"<details><summary>{figure_count(view.run)}</summary>{shown}</details>"
     scenario = Path(view.run.folder, "scenario.yaml") if view.run.folder else None
     if scenario and scenario.is_file():
         text = escape(scenario.read_text(encoding="utf-8"))
@@ -196,22 +200,6 @@ def _provenance(view: View) -> str:
     )
     return (
         said + f"<details><summary>Every metric of summary.json</summary><dl>{names}</dl></details>"
-    )
-
-
-def _table(
-    caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: bool = True
-) -> str:
-    """Return a table of ready HTML cells that scrolls within itself where it is too wide."""
-    top = "".join(f'<th scope="col">{head}</th>' for head in heads)
-    body = "".join(
-        f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>\n'
-        for row in rows
-    )
-    kind = "" if numeric else ' class="prose"'
-    return (
-        f'<div class="scroll" role="region" aria-label="{caption}" tabindex="0"><table{kind}>'
-        f"<thead><tr>{top}</tr></thead><tbody>\n{body}</tbody></table></div>"
     )
 
 

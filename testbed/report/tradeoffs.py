@@ -27,7 +27,6 @@ from testbed.report.plot import (
 )
 from testbed.report.view import Column, View
 
-_ACCURACY = Column("on-time mAP", "", "on_time_map")
 _ENERGY = Column("energy per captured frame", "J", "energy_per_frame_j")
 
 _READING = (
@@ -71,7 +70,7 @@ def _scatter(view: View, cost: Column) -> Figure:
     edges: list[float] = []
     infinite = False
     for i, policy in enumerate(view.policies):
-        x, y = view.interval(policy, cost), view.interval(policy, _ACCURACY)
+        x, y = view.interval(policy, cost), view.interval(policy, view.accuracy)
         if not isinstance(y["value"], float) or x["value"] is None:
             continue
         trace: dict[str, Any] = {
@@ -103,7 +102,7 @@ def _scatter(view: View, cost: Column) -> Figure:
         for trace in finite:
             _keep_positive(trace["x"][0], trace["error_x"], 10 ** bottom["range"][0])
     _name_apart(finite, bottom)
-    figure = layout(traces, x=bottom, y=axis("on-time mAP"), height=390)
+    figure = layout(traces, x=bottom, y=axis(view.accuracy.head), height=390)
     if infinite:
         bottom["domain"] = [0, 0.78]
         figure["layout"]["xaxis2"] = axis(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from testbed import compare
 from testbed.metrics import METRICS, Interval, Metric, interval
@@ -60,6 +60,13 @@ COLUMNS = (
     Column("mean α", "", "width_mean"),
     Column("switches", "1/s", "switches_per_s"),
 )
+"""Of the results table."""
+
+OF_BOXES = (
+    Column("streaming mAP", "", "streaming_map"),
+    Column("offline mAP", "", "offline_map"),
+)
+"""Come first where detections were recorded."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +88,31 @@ class View:
         self.run = run
         self.figures = compare.figures_of(run)
         self.kinds = compare.kinds_of(run)
+        self.primary = compare.primary(self.figures)
         self.best_fixed = compare.best_fixed(self.figures, self.kinds)
+        self.baselines = compare.baselines(run, self.figures, self.kinds)
         self.verdicts = compare.verdicts(self.figures, self.kinds)
         self.claims = compare.check_claims(
             run.scenario.get("claims") or [], self.figures, self.kinds
         )
         self.deadline_ms = compare.deadline_ns_of(run) / NS_PER_MS
         self.duration_s = compare.duration_ns_of(run) / NS_PER_S
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of the results table."""
+        return COLUMNS if self.run.accuracy is None else (*OF_BOXES, *COLUMNS)
+
+    @property
+    def accuracy(self) -> Column:
+        """The accuracy that verdicts and charts are about."""
+        return next(c for c in (*OF_BOXES, *COLUMNS) if c.metric == self.primary)
+
+    @property
+    def ladders(self) -> dict[str, list[dict[str, Any]]]:
+        """The operating points of each client, as far as the run says what they were."""
+        found: dict[str, list[dict[str, Any]]] = self.run.provenance.get("ladders", {})
+        return found
 
     @property
     def name(self) -> str:

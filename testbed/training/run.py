@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from testbed import datasets
 from testbed.datasets.dataset import Dataset
 from testbed.detectors import weights
+from testbed.detectors.accelerator import device_of
 from testbed.detectors.calibrate import keep_largest_channels
 from testbed.detectors.outside import load_any
 from testbed.detectors.split import SplitDetector, build
@@ -173,7 +174,7 @@ class _Run:
             rate = learning_rate(
                 self.rate, epoch=epoch, batch=progress.batch, batches=self.per_epoch,
                 milestones=self.milestones, decay=self.decay, warmup_steps=config.warmup_steps,
-                epochs=config.epochs if config.schedule == "cosine" else None,
+                epochs=self.epochs if config.schedule == "cosine" else None,
             )  # fmt: skip
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
@@ -192,6 +193,10 @@ class _Run:
                 self.runner.scaler.update()
             if self.average is not None:
                 self.average.update_parameters(self.detector)
+                # A mean of whole numbers, such as which channels are kept, is cut off at each step.
+                for mean, own in zip(self.judged.buffers(), self.detector.buffers(), strict=True):
+                    if not own.is_floating_point():
+                        mean.copy_(own)
             progress.batch += 1
             progress.step += 1
             yield losses, rate
@@ -279,7 +284,7 @@ def _open(data: Data, limit: int | None) -> Dataset:
 
 def _device(name: str, rank: int) -> torch.device:
     if name != "auto":
-        return torch.device(name)
+        return device_of(name)
     if torch.cuda.is_available():
         return torch.device("cuda", rank % torch.cuda.device_count())
     return torch.device("cpu")

@@ -15,9 +15,12 @@ from testbed.testing import check_policy, example_ladder
 MS = 1_000_000
 
 
-@pytest.mark.parametrize("name", list(policies))
+@pytest.mark.parametrize("name", [name for name in policies if name != "learned"])
 def test_every_policy_keeps_its_promises(name):
-    """Whoever registers a policy has it tested on the same day, with its default options."""
+    """Whoever registers a policy has it tested on the same day, with its default options.
+
+    `learned` has no default: which network it needs depends on the ladder.
+    """
     check_policy(policies.load(name))
 
 
