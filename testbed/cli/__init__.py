@@ -28,6 +28,7 @@ from testbed.cli import (
     train,
     train_policy,
     transfer,
+    validate,
 )
 from testbed.errors import EnvironmentLacks, TestbedError
 
@@ -61,6 +62,7 @@ for module in (
     evaluate,
     record,
     data,
+    validate,
 ):
     module.register(app)
 

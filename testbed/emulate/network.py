@@ -328,6 +328,8 @@ class Network:
                 message, _ = self._relay.receive()
                 if message["op"] == op:
                     return message
+                if message["op"] == "refused":
+                    raise TestbedError(message["reason"])
                 raise TestbedError(f"the relay failed: {message.get('reason', message['op'])}")
         self._hear(1.0)
         self._check()
