@@ -179,6 +179,23 @@ def test_how_sure_it_is_over_clips_is_said_with_the_same_draws_for_all(filmed):
     assert said["f1_rank_correlation"] > 0.5
 
 
+def test_the_report_shows_what_was_delivered_and_which_rivals_win(filmed):
+    make, _ = filmed
+    done = make(
+        "policies", POLICIES | {"half": {"kind": "frame-filter", "policy": {"kind": "fixed"}}}
+    )
+    page, text = (
+        (done.folder / name).read_text(encoding="utf-8") for name in ("report.html", "report.md")
+    )
+
+    assert '<figure id="delivered">' in page
+    assert "age of correct, ms" in page
+    assert "minus " + str(done.accuracy["clips"]["best_fixed"]) + ", over clips" in page
+    assert "<td>half</td>" in page[page.index('id="about-baselines"') :]
+    assert "| policy | streaming mAP | offline mAP | on-time mAP |" in text
+    assert "- device alone: 'local' is not among the modes of the ladder" in text
+
+
 def test_two_runs_and_any_number_of_clients_give_the_same_bytes(filmed, tmp_path):
     make, _ = filmed
     folder = make("clients.0.count", 2).folder
