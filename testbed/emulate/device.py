@@ -54,6 +54,7 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
     from testbed.emulate.clock import WallClock
     from testbed.emulate.decoding_live import Network
     from testbed.emulate.encoding import LiveEncoder
+    from testbed.emulate.settings import TcpSettings
     from testbed.emulate.uplinks import LongLived, PerFrame
     from testbed.links import transports
     from testbed.parts import make
@@ -73,6 +74,7 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
         client=name,
         detector=plan["detector"],
         run=bytes.fromhex(plan["run"]),
+        prepare=partial(tcp_info.control, TcpSettings.of(spec.network).congestion_control),
         **Trust(**plan["trust"]).open(),
     )
     first = open_line()
