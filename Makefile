@@ -18,10 +18,10 @@ CORE := $(VENV)/.installed-core
 ALL  := $(VENV)/.installed-all
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint docs clean distclean
+.PHONY: help demo test test-all lint docs study-policies clean distclean
 
 help: ## Say what there is
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s%s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-22s%s\n", $$1, $$2}'
 
 demo: $(CORE) ## Set up the core, run scenarios/quickstart.yaml, print the path of its report
 	@$(BIN)/testbed run scenarios/quickstart.yaml $(ARGS)
@@ -40,6 +40,9 @@ lint: $(ALL) ## Check style, types and who imports whom
 
 docs: $(ALL) ## Check that the manual's links, commands and examples hold
 	@$(BIN)/python -m pytest -q tests/test_repository.py -k manual $(ARGS)
+
+study-policies: $(ALL) ## Repeat the study of policies: docs/study.md, its tables and figures
+	@$(BIN)/python analysis/policy_study.py $(ARGS)
 
 clean: ## Remove builds and caches; runs/ and .venv/ stay
 	rm -rf build dist site .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -55,6 +55,7 @@ def run(
         TestbedError: A question has no answer for this scenario.
     """
     on_demand.refuse(scenario, questions)
+    _refuse(scenario, emulation)
     folder = folder_of(scenario, out, emulated=emulation is not None)
     with records.writing(folder) as put:
         _fill(put, folder, scenario, workers, emulation, progress, questions)
@@ -72,8 +73,17 @@ def write(
     progress: Progress = lambda done, total: None,
 ) -> None:
     """Write the run folder of a scenario, all but its report. As `run`, into that very folder."""
+    _refuse(scenario, emulation)
     with records.writing(folder) as put:
         _fill(put, folder, scenario, workers, emulation, progress)
+
+
+def _refuse(scenario: Scenario, emulation: Options | None) -> None:
+    """Raise a `TestbedError` before anything is written, if the scenario cannot be emulated."""
+    if emulation is not None:
+        from testbed.emulate.run import refuse_inimitable
+
+        refuse_inimitable(scenario)
 
 
 def _fill(

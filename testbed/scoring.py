@@ -74,8 +74,11 @@ class Judge:
 
     @cached_property
     def threshold(self) -> float:
-        """The score from which on a box counts: F1 of the most accurate point is best there."""
-        known = self.recording.settings.get("score_threshold")
+        """The score from which on a box counts: F1 of the most accurate point is best there.
+
+        The recording says it, the same by which it gives each frame its quality.
+        """
+        known = self.recording.settings.get("quality_threshold")
         if known is not None:
             return float(known)
         frames = np.arange(self.recording.frames)

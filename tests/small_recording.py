@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from testbed.detectors.answers import Answers
 from testbed.detectors.recording import RecordedPoint, load
-from testbed.detectors.recording_file import Answers, write
+from testbed.detectors.recording_file import write
 from testbed.metrics.boxes import Truth
 from testbed.model import LOCAL, Mode, OperatingPoint
 

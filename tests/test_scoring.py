@@ -135,6 +135,17 @@ def test_energy_and_age_are_those_of_what_was_found(filmed):
     assert figures["correct_age_mean_ms"] > figures["age_mean_ms"]
 
 
+def test_boxes_count_from_the_score_on_that_the_recording_says(filmed, tmp_path):
+    make, _ = filmed
+    strict = film_recording(tmp_path / "strict", settings={"quality_threshold": 0.9})
+    done = [make(), make("clients.0.detector", str(strict.folder))]
+
+    plain, few = (compare.figures_of(run)["narrow"][1] for run in done)
+    assert few["streaming_map"] == plain["streaming_map"]
+    assert 0 < few["correct"] < plain["correct"]
+    assert next(iter(done[1].accuracy["recordings"].values()))["score_threshold"] == 0.9
+
+
 def test_the_verdict_and_the_best_static_policy_are_by_what_was_shown(filmed):
     make, _ = filmed
     summary = json.loads((make().folder / "summary.json").read_text(encoding="utf-8"))
@@ -166,6 +177,23 @@ def test_how_sure_it_is_over_clips_is_said_with_the_same_draws_for_all(filmed):
     assert said["points"] == 7
     assert said["reference_point"] in ("local", "offload jpeg-90")
     assert said["f1_rank_correlation"] > 0.5
+
+
+def test_the_report_shows_what_was_delivered_and_which_rivals_win(filmed):
+    make, _ = filmed
+    done = make(
+        "policies", POLICIES | {"half": {"kind": "frame-filter", "policy": {"kind": "fixed"}}}
+    )
+    page, text = (
+        (done.folder / name).read_text(encoding="utf-8") for name in ("report.html", "report.md")
+    )
+
+    assert '<figure id="delivered">' in page
+    assert "age of correct, ms" in page
+    assert "minus " + str(done.accuracy["clips"]["best_fixed"]) + ", over clips" in page
+    assert "<td>half</td>" in page[page.index('id="about-baselines"') :]
+    assert "| policy | streaming mAP | offline mAP | on-time mAP |" in text
+    assert "- device alone: 'local' is not among the modes of the ladder" in text
 
 
 def test_two_runs_and_any_number_of_clients_give_the_same_bytes(filmed, tmp_path):

@@ -19,6 +19,7 @@ from testbed.cli import (
     evaluate,
     look,
     profile,
+    record,
     report,
     run,
     serve,
@@ -27,6 +28,7 @@ from testbed.cli import (
     train,
     train_policy,
     transfer,
+    validate,
 )
 from testbed.errors import EnvironmentLacks, TestbedError
 
@@ -58,7 +60,9 @@ for module in (
     train,
     train_policy,
     evaluate,
+    record,
     data,
+    validate,
 ):
     module.register(app)
 

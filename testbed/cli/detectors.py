@@ -1,4 +1,4 @@
-"""Detectors by name: tables of published operating points, and networks that can be built."""
+"""Detectors by name: recordings, tables of published operating points, networks to be built."""
 
 from __future__ import annotations
 
@@ -18,19 +18,23 @@ _NOTES = (
 
 
 def names() -> list[str]:
-    """Return every name, the tables first."""
-    from testbed.detectors import published
+    """Return every name: what a scenario can name first, each once."""
+    from testbed.detectors import published, recording
     from testbed.detectors.configurations import CONFIGURATIONS
 
-    return [*published.names(), *CONFIGURATIONS]
+    return list(dict.fromkeys([*recording.names(), *published.names(), *CONFIGURATIONS]))
 
 
 def line(name: str) -> str:
     """Return one line about a name."""
-    from testbed.detectors import published
+    from testbed.detectors import published, recording
     from testbed.detectors.configurations import CONFIGURATIONS
     from testbed.detectors.shown import title
 
+    if (folder := recording.find(name)) is not None:
+        from testbed.cli.recordings import line as recording_line
+
+        return recording_line(recording.load(folder))
     if name in CONFIGURATIONS:
         return title(CONFIGURATIONS[name])
     table = published.load(name)
@@ -38,12 +42,16 @@ def line(name: str) -> str:
 
 
 def page(name: str) -> Page:
-    """Return the figures of a table with its audit, or the shape of a network."""
+    """Return the figures of a recording or a table with its audit, or the shape of a network."""
     from testbed.cli.audit import audit
-    from testbed.detectors import published
+    from testbed.detectors import published, recording
     from testbed.detectors.configurations import CONFIGURATIONS
     from testbed.detectors.shown import facts, points, title
 
+    if (folder := recording.find(name)) is not None:
+        from testbed.cli.recordings import page as recording_page
+
+        return recording_page(recording.load(folder))
     if name in published.names():
         return audit(published.load(name))
     if name not in CONFIGURATIONS:

@@ -22,6 +22,7 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 EXTRAS = {
     "dev": "developing: tests, linting, building",
+    "emulate": "emulation over a real kernel network",
     "traces": "fetching and plotting traces",
 }
 """What the extras of the distribution are for."""

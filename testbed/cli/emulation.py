@@ -12,23 +12,38 @@ if TYPE_CHECKING:
 
 
 def options(
-    backend: str, server: str | None, packets: Path | None, trust: dict[str, str | None]
+    backend: str,
+    trust: dict[str, str | None] | None = None,
+    *,
+    server: str | None = None,
+    packets: Path | None = None,
+    weights: Path | None = None,
+    network: str | None = None,
+    tries: int = 3,
 ) -> Options:
-    """Return the options of the engine. Raise a `BadParameter` for what is no address."""
+    """Return the options of the engine.
+
+    Raise a `TestbedError` for what is no address, a `BadParameter` for options that do not go
+    together or a file that is not there.
+    """
+    from testbed.emulate import address
     from testbed.emulate.certificates import Trust
+    from testbed.emulate.decoding_live import Network
     from testbed.emulate.engine import Options
 
-    believed = Trust(**trust)
+    believed = Trust(**(trust or {}))
     if server is None and believed != Trust():
         raise typer.BadParameter("--token-file and --tls-… go with --server")
     believed.open()  # what is wrong with the files is said before anything begins
-    place = None if server is None else address(server)
-    return Options(backend=backend, server=place, trust=believed, log=packets)
-
-
-def address(text: str) -> tuple[str, int]:
-    """Return host and port of `HOST:PORT`. Raise a `BadParameter` for anything else."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65_536:
-        raise typer.BadParameter(f"'{text}' is no HOST:PORT, such as 192.168.1.20:7070")
-    return host.strip("[]"), int(port)
+    if weights is None and network is not None:
+        raise typer.BadParameter("--network says what --weights holds; give that as well")
+    if weights is not None and not weights.is_file():
+        raise typer.BadParameter(f"--weights {weights}: no such file")
+    return Options(
+        backend=backend,
+        server=None if server is None else address.parse(server),
+        trust=believed,
+        log=packets,
+        network=None if weights is None else Network(str(weights.resolve()), network, threads=1),
+        tries=tries,
+    )

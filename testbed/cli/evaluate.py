@@ -71,6 +71,7 @@ def evaluate(
 
     try:
         from testbed import datasets
+        from testbed.detectors.accelerator import device_of
         from testbed.detectors.configurations import find
         from testbed.detectors.outside import load_any
         from testbed.detectors.pair import SplitPair
@@ -87,7 +88,7 @@ def evaluate(
     found = datasets.load(data, split, classes.split(",") if classes else None)
     if limit is not None:
         found = found.only(limit)
-    detector = load_any(weights, find(network) if network else None).to(device)
+    detector = load_any(weights, find(network) if network else None).to(device_of(device))
     pair = None
     if detector.config.kind != "teacher":
         pair = SplitPair(detector, scheme=Scheme(scheme), crop=crop)
@@ -104,7 +105,7 @@ def evaluate(
     table = Table("scores", tuple(_row(scores[0])), [tuple(_row(s).values()) for s in scores])
     notes = [f"{found.name}: {len(found)} pictures"]
     if found.dropped:
-        notes.append(f"{found.dropped} boxes without an area were left out")
+        notes.append(f"boxes without an area, left out: {found.dropped}")
     if out is not None:
         from testbed.evaluation.curve import write
 

@@ -83,7 +83,15 @@ def run(
         str | None, typer.Option(metavar="PATH", help="Its key, if in another file.")
     ] = None,
     packets: Annotated[
-        Path | None, typer.Option(help="With --emulate: folder for a log of every packet.")
+        Path | None,
+        typer.Option(help="With --emulate: folder for packet logs and captures."),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="With --emulate: really encode and decode, with this network."),
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option(help="With --weights: what somebody else's file holds.")
     ] = None,
     junit: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Write the claims as JUnit XML.")
@@ -109,9 +117,12 @@ def run(
     if emulate:
         from testbed.cli.emulation import options
 
-        emulation = options(backend, server, packets, trust)
-    elif backend != "auto" or server or packets or any(trust.values()):
-        raise typer.BadParameter("--backend, --server and --packets go with --emulate")
+        emulation = options(
+            backend, trust, server=server, packets=packets, weights=weights, network=network
+        )
+    elif backend != "auto" or server or packets or weights or network or any(trust.values()):
+        options_of = "--backend, --server, --token-file, --tls-…, --packets, --weights, --network"
+        raise typer.BadParameter(f"{options_of} go with --emulate")
     loaded = load(scenario, overrides or [])
     if strict:
         refuse_assumed(loaded)

@@ -37,7 +37,7 @@ COLUMNS = (
 )
 
 STREAMING = Column("streaming mAP", "streaming_map", 1, ".3f")
-"""Comes first where detections were recorded."""
+"""Comes first where detections were recorded; there is room for one accuracy or for two."""
 
 WIDE = 120
 """Columns of a terminal from which on the whole table fits."""
@@ -56,7 +56,7 @@ def print_run(folder: Path, summary: Mapping[str, Any], warnings: Sequence[str])
     best = summary["comparison"]["best_fixed"]
     columns = [c for c in COLUMNS if out.width >= WIDE or not c.wide]
     if summary["comparison"]["metric"] == STREAMING.metric:
-        columns.insert(0, STREAMING)
+        columns = [STREAMING, *(columns if out.width >= WIDE else columns[1:])]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("policy")
     for column in columns:

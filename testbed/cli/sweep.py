@@ -48,6 +48,7 @@ def sweep(
 
     from testbed.cli.page import Page, Table
     from testbed.cli.terminal import progress_bar
+    from testbed.compare import PRIMARY
     from testbed.records import write_text
     from testbed.sweep import load_sweep, run_sweep, table
 
@@ -57,15 +58,19 @@ def sweep(
         folders = run_sweep(points, out, workers=workers, progress=progress)
     path = out / f"{stem}.csv"
     write_text(path, table(points, folders))
-    columns = ["best_policy", "on_time_map", "best_static", "its_on_time_map", "difference"]
+    summaries = [
+        json.loads((folder / "summary.json").read_text(encoding="utf-8")) for folder in folders
+    ]
+    primary = {summary["comparison"]["metric"] for summary in summaries}
+    metric = primary.pop() if len(primary) == 1 else PRIMARY
+    columns = ["best_policy", metric, "best_static", f"its_{metric}", "difference"]
     found = Table("points", [*points[0].values, *columns, *(["run"] if as_json else [])])
-    for point, folder in zip(points, folders, strict=True):
-        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    for point, folder, summary in zip(points, folders, summaries, strict=True):
         values = list(point.values.values())
         found.rows.append(
-            [*values, *_best(summary), str(folder)]
+            [*values, *_best(summary, metric), str(folder)]
             if as_json
-            else [*map(str, values), *_best(summary)]
+            else [*map(str, values), *_best(summary, metric)]
         )
     if as_json:
         Page(facts={"csv": str(path)}, tables=[found]).print(as_json=True)
@@ -73,19 +78,19 @@ def sweep(
     Page(tables=[found], notes=[f"every metric of every policy: {path}"]).print()
 
 
-def _best(summary: dict[str, Any]) -> list[str | float | None]:
-    """Return the best policy, the best static one, their on-time mAP, and how they differ."""
+def _best(summary: dict[str, Any], metric: str) -> list[str | float | None]:
+    """Return the best policy, the best static one, their accuracy, and how they differ."""
     scores = {
-        policy: metrics["on_time_map"]["value"]
+        policy: metrics[metric]["value"]
         for policy, metrics in summary["policies"].items()
-        if metrics["on_time_map"]["value"] is not None
+        if metrics[metric]["value"] is not None
     }
     best = max(scores, key=lambda policy: scores[policy], default=None)
     static = summary["comparison"]["best_fixed"]
     differences = summary["comparison"]["differences"].get(best)
     shown = None
     if differences is not None:
-        found = differences["on_time_map"]
+        found = differences[metric]
         shown = f"{found['value']:+.4f}"
         if found["low"] is not None:
             shown += f" [{found['low']:+.4f}, {found['high']:+.4f}]"

@@ -71,11 +71,13 @@ def read(path: Path, split: str | None = None, classes: Sequence[str] | None = N
             sizes[file] = _clip_size(file) if video else size_of(file)
         pictures.append(
             Picture(key, file, tuple(places[name, frame]), *sizes[file],
-                    frame=frame if video else None)
+                    frame=frame if video else None, clip=name if video else None)
         )  # fmt: skip
     categories = {label: name for name, label in labels.items()}
     title = path.parent.name if split is None else f"{path.parent.name}/{split}"
-    return Dataset(title, categories, tuple(pictures), dropped)
+    rates = {_fps(file) for file in sizes} if video else set()
+    fps = rates.pop() if len(rates) == 1 else None
+    return Dataset(title, categories, tuple(pictures), dropped, fps)
 
 
 def _image(folder: Path, name: str) -> Path:
@@ -100,3 +102,10 @@ def _clip_size(path: Path) -> tuple[int, int]:
     if height < 1 or width < 1:
         raise DatasetError(path, "no clip that can be read")
     return height, width
+
+
+def _fps(path: Path) -> float | None:
+    import cv2
+
+    fps = round(cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FPS), 3)
+    return fps if fps > 0 else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ def read(path: Path, pictures: Path | None = None) -> Dataset:
         pictures: The folder with the pictures; if left out, `images/` beside the file, or for the
             original layout the folder beside `annotations/` named like the file's split.
 
-    Labels are COCO's category ids. Boxes without an area are left out and counted. Raise a
-    `DatasetError` for a file that is not of this form.
+    Frames of video name their clip by `video_id` and their instant by `timestamp`, annotations
+    their object by `track_id`, as the synthetic scenes and several video sets do. Labels are COCO's
+    category ids. Boxes without an area are left out and counted. Raise a `DatasetError` for a file
+    that is not of this form.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -58,8 +61,10 @@ def _dataset(path: Path, folder: Path, data: dict[str, Any]) -> Dataset:
                 area=float(one.get("area", width * height)),
                 crowd=bool(one.get("iscrowd", 0)),
                 outline=one.get("segmentation"),
+                track=int(one.get("track_id", -1)),
             )
         )  # fmt: skip
+    clips = {video["id"]: str(video["name"]) for video in data.get("videos", [])}
     pictures = tuple(
         Picture(
             int(image["id"]),
@@ -67,7 +72,21 @@ def _dataset(path: Path, folder: Path, data: dict[str, Any]) -> Dataset:
             tuple(boxes[int(image["id"])]),
             int(image["height"]),
             int(image["width"]),
+            clip=clips.get(image.get("video_id")),
         )
         for image in data["images"]
     )
-    return Dataset(path.stem, dict(sorted(categories.items())), pictures, dropped)
+    fps = _fps(data["images"])
+    return Dataset(path.stem, dict(sorted(categories.items())), pictures, dropped, fps)
+
+
+def _fps(images: list[dict[str, Any]]) -> float | None:
+    """Return how many frames a second there are, by their times; None if that is not one rate."""
+    steps = [
+        float(after["timestamp"]) - float(before["timestamp"])
+        for before, after in pairwise(images)
+        if "timestamp" in before and before.get("video_id") == after.get("video_id") is not None
+    ]
+    if not steps or min(steps) <= 0 or max(steps) - min(steps) > 0.01 * min(steps):
+        return None
+    return round(len(steps) / sum(steps), 3)

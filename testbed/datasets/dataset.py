@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.errors import TestbedError
+from testbed.metrics.boxes import Truth
 
 
 class DatasetError(TestbedError):
@@ -33,6 +35,7 @@ class Box:
         area: Of the object itself where that is known, else of the box.
         crowd: Whether it is a group that may be found any number of times.
         outline: COCO's segmentation, where there is one.
+        track: The object across the frames of a clip; -1 where that is not known.
     """
 
     label: int
@@ -43,6 +46,7 @@ class Box:
     area: float
     crowd: bool = False
     outline: Any = None
+    track: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ class Picture:
         boxes: What is in it.
         height: In pixels.
         width: In pixels.
-        frame: The number of the frame in the clip, counted from 0; None for a picture.
+        frame: The number of the frame in the file, counted from 0; None for a picture's file.
+        clip: The name of the video that it belongs to; None for a picture of its own.
     """
 
     key: int
@@ -64,6 +69,7 @@ class Picture:
     height: int
     width: int
     frame: int | None = None
+    clip: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,12 +81,14 @@ class Dataset(Sequence[Picture]):
         categories: From label, counted from 1, to name.
         pictures: In order; the frames of a clip stand together and rise.
         dropped: How many boxes without an area the reader left out.
+        fps: Of all clips; None if they differ, are not known, or are none.
     """
 
     name: str
     categories: Mapping[int, str]
     pictures: tuple[Picture, ...]
     dropped: int = 0
+    fps: float | None = None
     _clips: dict[Path, _Clip] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -107,7 +115,7 @@ class Dataset(Sequence[Picture]):
 
     def only(self, count: int) -> Dataset:
         """Return the data set with its first pictures only."""
-        return Dataset(self.name, self.categories, self.pictures[:count], self.dropped)
+        return replace(self, pictures=self.pictures[:count])
 
     def ground_truth(self) -> dict[str, Any]:
         """Return the boxes in COCO's form."""
@@ -128,6 +136,24 @@ class Dataset(Sequence[Picture]):
                 annotations.append(one)
         categories = [{"id": label, "name": name} for label, name in self.categories.items()]
         return {"info": {}, "images": images, "annotations": annotations, "categories": categories}
+
+    def truth(self) -> Truth:
+        """Return the boxes as flat arrays."""
+        boxes = [box for picture in self.pictures for box in picture.boxes]
+        # Numbers of runs of equal clips; a picture of its own is a run of one.
+        clips = [picture.clip for picture in self.pictures]
+        new = [clip is None or clip != before for before, clip in pairwise(clips)]
+        labels = range(1, max(self.categories, default=0) + 1)
+        return Truth(
+            offsets=np.cumsum([0, *(len(picture.boxes) for picture in self.pictures)]),
+            xywh=np.array([(b.x, b.y, b.width, b.height) for b in boxes], float).reshape(-1, 4),
+            label=np.array([box.label for box in boxes], np.int64),
+            area=np.array([box.area for box in boxes], np.float64),
+            crowd=np.array([box.crowd for box in boxes], np.bool_),
+            track=np.array([box.track for box in boxes], np.int64),
+            sequence=np.cumsum([0, *new]) if clips else np.zeros(0, np.int64),
+            categories=tuple(self.categories.get(label, "") for label in labels),
+        )
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:

@@ -6,8 +6,13 @@ numpy only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+
+from testbed.metrics.boxes import Found
 
 PIXEL_PARTS = 16
 """A box is a whole number of these parts of a pixel; exact in binary, so that sums are."""
@@ -45,3 +50,41 @@ def read_back(edges: Ints, levels: Ints) -> tuple[Floats, Floats]:
     boxes = edges.astype(np.float64) / PIXEL_PARTS
     boxes[:, 2:] -= boxes[:, :2]
     return boxes, levels / SCORE_LEVELS
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What was found in each of n frames, as `written` gives it.
+
+    Args:
+        offsets: (n + 1,); the rows `offsets[k]` to `offsets[k + 1]` are those of frame k.
+        edges: (m, 4): left, top, right, bottom, in parts of a pixel.
+        label: (m,), counted from 1.
+        score: (m,), in parts of one.
+    """
+
+    offsets: Ints
+    edges: Ints
+    label: Ints
+    score: Ints
+
+    @property
+    def frame(self) -> Ints:
+        """The frame of each row."""
+        return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+
+    def found(self) -> Found:
+        """Return the same in pixels, as metrics take it."""
+        xywh, score = read_back(self.edges, self.score)
+        return Found(self.offsets, xywh, self.label, score)
+
+
+def joined(parts: Sequence[Answers]) -> Answers:
+    """Return the answers of stretches of frames that follow one another as one."""
+    lengths = np.concatenate([np.diff(part.offsets) for part in parts])
+    return Answers(
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        np.concatenate([part.edges for part in parts]),
+        np.concatenate([part.label for part in parts]),
+        np.concatenate([part.score for part in parts]),
+    )

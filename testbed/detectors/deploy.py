@@ -103,10 +103,12 @@ class EagerEncoder:
         ]
 
     def bottleneck(self, x: Tensor, width: float) -> Tensor:
-        """Return the bottleneck (N, n, h, w) of pictures (N, 3, H, W) at a width."""
+        """Return the bottleneck (N, n, h, w) of pictures (N, 3, H, W) of any device."""
         module = self.modules[self.widths.find(width)]
+        device = next(module.parameters()).device
         with torch.inference_mode():
-            return module(x.contiguous(memory_format=self.format))  # type: ignore[no-any-return]
+            x = x.to(device).contiguous(memory_format=self.format)
+            return module(x)  # type: ignore[no-any-return]
 
 
 def export_onnx(detector: SplitDetector, width: float, path: Path, *, side: int = 0) -> None:

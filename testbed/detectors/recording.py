@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from testbed.detectors.answers import read_back
+from testbed.detectors.answers import Answers
 from testbed.detectors.published import point_name
 from testbed.errors import TestbedError
 from testbed.metrics.boxes import Found, Truth
@@ -204,8 +204,8 @@ class Recording:
         answers, frame, *edges, label, score = self._detections
         rows = slice(*np.searchsorted(answers, [recorded.answers, recorded.answers + 1]))
         offsets = np.searchsorted(frame[rows], np.arange(self.frames + 1))
-        xywh, scores = read_back(np.stack([edge[rows] for edge in edges], axis=1), score[rows])
-        return Found(offsets.astype(np.int64), xywh, label[rows], scores)
+        corners = np.stack([edge[rows] for edge in edges], axis=1)
+        return Answers(offsets.astype(np.int64), corners, label[rows], score[rows]).found()
 
     @cached_property
     def truth(self) -> Truth:

@@ -6,13 +6,13 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from testbed.detectors.answers import Answers
 from testbed.detectors.recording import FILES, HEADER, SCHEMA, RecordedPoint
 from testbed.metrics.boxes import Truth
 
@@ -20,39 +20,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """What was found in each of n frames, as `testbed.detectors.answers.written` gives it.
-
-    Args:
-        offsets: (n + 1,); the rows `offsets[k]` to `offsets[k + 1]` are those of frame k.
-        edges: (m, 4): left, top, right, bottom, in parts of a pixel.
-        label: (m,), counted from 1.
-        score: (m,), in parts of one.
-    """
-
-    offsets: Ints
-    edges: Ints
-    label: Ints
-    score: Ints
-
-    @property
-    def frame(self) -> Ints:
-        """The frame of each row."""
-        return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
-
-
-def joined(parts: Sequence[Answers]) -> Answers:
-    """Return the answers of stretches of frames that follow one another as one."""
-    lengths = np.concatenate([np.diff(part.offsets) for part in parts])
-    return Answers(
-        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        np.concatenate([part.edges for part in parts]),
-        np.concatenate([part.label for part in parts]),
-        np.concatenate([part.score for part in parts]),
-    )
 
 
 def write(

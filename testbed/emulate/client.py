@@ -7,12 +7,14 @@ detector the encoder.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from testbed.clients.client import Client, Clock
 from testbed.emulate.bodies import FATE_OF, Answer, Kind, Request, Status
+from testbed.errors import TestbedError
 from testbed.links.transport import Transport
-from testbed.model import FrameRecord, Policy, Rung
+from testbed.model import FrameRecord, Mode, Policy, Rung
 from testbed.scenario import Client as ClientSetup
 
 
@@ -41,14 +43,21 @@ class Encoder(Protocol):
         """Return what is sent for a frame that is encoded."""
 
 
+class Live(Encoder, Protocol):
+    """What really encodes, in the time that it takes."""
+
+    def begin(self, frame: FrameRecord, rung: Rung, done: Callable[[], None]) -> None:
+        """Encode a frame and call `done`."""
+
+
 class StandIn:
     """Payloads of the size that a published table says, without a meaning."""
 
     kind = Kind.STAND_IN
 
     def payload(self, frame: FrameRecord, rung: Rung) -> bytes:
-        """Return as many bytes as the rung's payload has."""
-        return bytes(rung.payload_bytes)
+        """Return as many bytes as the table or the recording says."""
+        return bytes(frame.payload_bytes)
 
 
 class EmulatedClient(Client):
@@ -69,7 +78,8 @@ class EmulatedClient(Client):
         end_ns: The run stops then.
         delays_ns: Propagation of the uplink and of the downlink.
         transport: Says how many bytes a payload is on the wire.
-        encoder: Makes payloads.
+        stand_in: Makes payloads while the time that encoding takes is waited for.
+        live: Really encodes frames of mode `split`; None if nothing does.
     """
 
     uplink: Uplink
@@ -88,7 +98,8 @@ class EmulatedClient(Client):
         end_ns: int,
         delays_ns: tuple[int, int],
         transport: Transport,
-        encoder: Encoder,
+        stand_in: Encoder,
+        live: Live | None = None,
     ) -> None:
         super().__init__(
             env,
@@ -103,20 +114,51 @@ class EmulatedClient(Client):
         )
         self._delays_ns = delays_ns
         self._transport = transport
-        self._encoder = encoder
+        self._stand_in = stand_in
+        self._live = live
+        if live is not None:
+            spec = setup.spec
+            if spec.battery is not None or spec.ambient_c is not None:
+                raise TestbedError(
+                    f"{name}: a battery or heat is simulated, and a live encoder takes what it "
+                    "takes; leave battery and ambient_c out"
+                )
+            self._body = None
         self._answer_bytes = setup.spec.answer_bytes
         self._last_sent_ns = 0
 
     def _backlog_bytes(self, now_ns: int) -> int:
         return self.uplink.backlog_bytes()
 
+    def _encode(self, frame: FrameRecord, rung: Rung, now: int) -> None:
+        if self._live is None or rung.point.mode is not Mode.SPLIT:
+            super()._encode(frame, rung, now)
+        else:
+            self._live.begin(frame, rung, lambda: self._live_encoded(frame, rung))
+
+    def _live_encoded(self, frame: FrameRecord, rung: Rung) -> None:
+        self._book(frame, self._env.now)
+        self._encoded((frame, rung))
+
+    def _book(self, frame: FrameRecord, end_ns: int) -> None:
+        assert frame.encode_start_ns is not None
+        frame.encode_j = self.ledger.compute(frame.encode_start_ns, end_ns, self._compute_w)
+
+    def finish(self) -> None:
+        """Book what a live encoder has begun and not ended when the run ends."""
+        last = next((f for f in reversed(self.frames) if f.encode_start_ns is not None), None)
+        if self._live is not None and last is not None and last.encode_end_ns is None:
+            self._book(last, self._end_ns)
+
     def _upload(self, frame: FrameRecord, rung: Rung, now: int) -> None:
-        payload = self._encoder.payload(frame, rung)
+        live = self._live if rung.point.mode is Mode.SPLIT else None
+        encoder = live or self._stand_in
+        payload = encoder.payload(frame, rung)
         frame.payload_bytes = len(payload)
         request = Request(
             frame.frame,
             rung.point,
-            self._encoder.kind,
+            encoder.kind,
             frame.captured_ns + self._deadline_ns,
             answer_bytes=self._answer_bytes,
         )

@@ -114,7 +114,7 @@ def connect(
         family, kind, number, _, place = found[0]
         sock = socket.socket(family, kind, number)
     except OSError as error:
-        raise Unreachable(f"{addresses.text(address)}: {error}") from None
+        raise Unreachable(f"{addresses.text(address)}: {error.strerror or error}") from None
     try:
         sock.settimeout(timeout_s)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -134,7 +134,10 @@ def connect(
         sock.setblocking(False)
     except (OSError, EOFError) as error:
         sock.close()
-        what = certificates.why(error) if isinstance(error, ssl.SSLError) else str(error)
+        if isinstance(error, ssl.SSLError):
+            what = certificates.why(error)
+        else:
+            what = getattr(error, "strerror", None) or str(error)
         raise Unreachable(f"{addresses.text(address)}: {what}") from None
     except BaseException:
         sock.close()

@@ -43,8 +43,8 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
 
     Args:
         plan: `scenario` (a file), `policy`, `seed`, `client`, `server` (host and port), `run` (16
-            bytes in hex), `detector` (what it tells the server), `rows` (a folder), `trust` (the
-            fields of a `Trust`).
+            bytes in hex), `detector` (what it tells the server), `network` (what encodes; None
+            for a stand-in), `rows` (a folder), `trust` (the fields of a `Trust`).
         control: From and to the engine.
     """
     from testbed.clients.gather import client_names
@@ -52,6 +52,9 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
     from testbed.emulate.certificates import Trust
     from testbed.emulate.client import EmulatedClient, StandIn
     from testbed.emulate.clock import WallClock
+    from testbed.emulate.decoding_live import Network
+    from testbed.emulate.encoding import LiveEncoder
+    from testbed.emulate.settings import TcpSettings
     from testbed.emulate.uplinks import LongLived, PerFrame
     from testbed.links import transports
     from testbed.parts import make
@@ -71,12 +74,16 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
         client=name,
         detector=plan["detector"],
         run=bytes.fromhex(plan["run"]),
+        prepare=partial(tcp_info.control, TcpSettings.of(spec.network).congestion_control),
         **Trust(**plan["trust"]).open(),
     )
     first = open_line()
     assert first.welcome is not None
     control_used = tcp_info.congestion_control(first.fileno())
     clock = WallClock()
+    live = None
+    if plan["network"] is not None:
+        live = LiveEncoder(clock, Network(**plan["network"]), seed, name)
     client = EmulatedClient(
         clock,
         name,
@@ -88,7 +95,8 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
         end_ns=end_ns,
         delays_ns=(spec.network.uplink.delay_ns, spec.network.downlink.delay_ns),
         transport=make(transports, spec.network.transport),
-        encoder=StandIn(),
+        stand_in=StandIn(),
+        live=live,
     )
     per_frame = spec.network.transport.model_dump().get("connection") == "per_frame"
     uplink: LongLived | PerFrame
@@ -103,7 +111,10 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
     clock.begin(started["zero_ns"])
     with quiet():
         clock.run_until(end_ns)
+    client.finish()
     uplink.close()
+    if live is not None:
+        live.close()
     return {
         **write_rows(plan, end_ns, client),
         "late_ns": quantiles(clock.late_ns),

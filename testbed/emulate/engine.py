@@ -15,6 +15,7 @@ from typing import Any
 
 from testbed.clients.gather import client_names
 from testbed.emulate.certificates import Trust
+from testbed.emulate.decoding_live import START_S, Network
 from testbed.emulate.stage import READY_S, Stage, before_server, in_network
 from testbed.model import NS_PER_MS, NS_PER_S
 from testbed.records import RadioCounts, RunRows
@@ -38,6 +39,8 @@ class Options:
         trust: How that server and the clients know each other.
         tries: How often a run is repeated whose relay was too late to be believed.
         log: Folder for packet logs; None for none.
+        network: What really encodes and decodes, instead of payloads of the published size and
+            waits of the time that the profiles say; None for the latter.
     """
 
     backend: str = "auto"
@@ -45,6 +48,7 @@ class Options:
     trust: Trust = field(default_factory=Trust)
     tries: int = 3
     log: Path | None = None
+    network: Network | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ def _attempt(
             "seed": seed,
             "run": secrets.token_hex(16),
             "rows": str(folder),
+            "network": None if options.network is None else asdict(options.network),
             "trust": asdict(options.trust),
         }
         plan["server"] = stage.serve(plan)
@@ -124,7 +129,7 @@ def _attempt(
             detector = scenario.clients[groups[name]].detector.name
             child.tell(**plan, client=name, detector=detector)
         for child in devices.values():
-            child.hear("ready", READY_S)
+            child.hear("ready", READY_S + (START_S if options.network else 0))
         zero_ns = stage.start(time.monotonic_ns() + LEAD_NS)
         for child in devices.values():
             child.tell(op="start", zero_ns=zero_ns)
@@ -136,11 +141,12 @@ def _attempt(
         rows = _rows(folder, policy, seed, names, done)
     for said in done.values():
         del said["op"]
+    reason = None if relay is None else relay["reason"] or _client_late(done, relay["gate"])
     report = {
         "policy": policy,
         "seed": seed,
-        "valid": relay is None or relay["valid"],
-        "reason": None if relay is None else relay["reason"],
+        "valid": reason is None,
+        "reason": reason,
         "relay": relay,
         "clients": done,
         "kernel": platform.release(),
@@ -149,6 +155,25 @@ def _attempt(
         "load_after": [round(value, 2) for value in os.getloadavg()],
     }
     return rows, report
+
+
+def _client_late(done: dict[str, dict[str, Any]], gate: dict[str, int]) -> str | None:
+    """Return why the clients were too late to be believed; None if they were not.
+
+    They are held to the bounds of the relay: a camera that stalls is as wrong as a link that does.
+    """
+    for name, said in done.items():
+        late = said["late_ns"]
+        for what, late_ns, bound_ns in (
+            ("99 %", late.get("p99_ns", 0), gate["p99_ns"]),
+            ("all", late.get("max_ns", 0), gate["p999_ns"]),
+        ):
+            if late_ns > bound_ns:
+                return (
+                    f"{what} of the timers of {name} were up to {late_ns / NS_PER_MS:.2f} ms late; "
+                    f"at most {bound_ns / NS_PER_MS:g} ms is valid"
+                )
+    return None
 
 
 def _since_s(zero_ns: int) -> float:

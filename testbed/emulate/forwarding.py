@@ -7,12 +7,12 @@ milliseconds.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -69,6 +69,7 @@ class Relay:
         self._followers = list(followers)
         self._start_ns = 0
         self._begun = False
+        self._unwritten = 0  # found no room in an interface
         self.lateness = Lateness()
 
     def run(self) -> None:
@@ -133,8 +134,12 @@ class Relay:
         header = self._header
         while (due := way.take(now_ns)) is not None:
             end = self._server if direction == UPLINK else due.client
-            with suppress(BlockingIOError):
+            try:
                 os.write(self._ends[end], header + due.packet if header else due.packet)
+            except OSError as error:
+                if error.errno not in (errno.EAGAIN, errno.ENOBUFS):
+                    raise
+                self._unwritten += 1
             now_ns = time.monotonic_ns()
             if self._begun and due.arrived_ns >= self._start_ns:
                 self.lateness.add(now_ns - due.due_ns)
@@ -169,9 +174,10 @@ class Relay:
     def counts(self) -> dict[str, Any]:
         """Return what passed, what did not, and how late."""
         ways = self._crossings
+        unread = map(frames_dropped, self._ends) if self._header else ()
         return {
             "queue_drops": sum(way.queue_drops for way in ways),
             "losses": sum(way.losses for way in ways),
-            "kernel_drops": sum(map(frames_dropped, self._ends)) if self._header else 0,
+            "kernel_drops": self._unwritten + sum(unread),
             **self.lateness.counts(),
         }

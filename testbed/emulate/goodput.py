@@ -39,11 +39,11 @@ for attempt in range(100):
         break
     except ConnectionRefusedError:  # the sink is not there yet
         time.sleep(0.05)
-name = end.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).split(bytes(1))[0].decode()
-print("control", name, flush=True)
 if "TESTBED_PACER" in os.environ:
     from testbed.emulate import pacing
     pacing.join(end, pacing.UPLINK)
+name = end.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).split(bytes(1))[0].decode()
+print("control", name, flush=True)
 until_ns, data = int(sys.argv[2]), bytes(1 << 16)
 end.settimeout(1)
 while time.monotonic_ns() < until_ns:

@@ -38,15 +38,16 @@ def main() -> None:
         plan, _ = control.receive()
     except Ended:
         return
-    isolated = plan["isolated"]
     try:
         if plan["user_namespace"]:
             kernel.own_user_namespace()
-        if isolated:
-            kernel.unshare(kernel.CLONE_NEWPID | kernel.CLONE_NEWNS)
+        kernel.unshare(kernel.CLONE_NEWPID | kernel.CLONE_NEWNS)
+        apart = True
     except OSError as error:
-        control.send({"op": "refused", "reason": str(error)})
-        return
+        if plan["isolated"]:
+            control.send({"op": "refused", "reason": str(error)})
+            return
+        apart = False
     kernel.die_with_parent()  # not before: a process that gains rights is spared
     outer_proc = os.open("/proc", os.O_PATH | os.O_CLOEXEC)
     alive, held = os.pipe2(os.O_CLOEXEC)
@@ -58,7 +59,7 @@ def main() -> None:
         return
     os.close(held)
     kernel.die_with_parent()
-    if isolated:
+    if apart:
         kernel.own_proc()
     try:
         network = hosts.make(plan)

@@ -142,11 +142,13 @@ class Network:
         realtime: Whether the relay has real-time priority.
     """
 
-    def __init__(self, backend: str, clients: Sequence[str], control: Messages) -> None:
-        paced = backend == "pacing"
+    def __init__(
+        self, backend: str, clients: Sequence[str], control: Messages, congestion_control: str
+    ) -> None:
         self.backend = backend
         self._control = control
-        self._extra = {pacing.ENVIRONMENT: f"testbed-{secrets.token_hex(8)}"} if paced else {}
+        pacer = f"testbed-{secrets.token_hex(8)}/{congestion_control}"
+        self._extra = {pacing.ENVIRONMENT: pacer} if backend == "pacing" else {}
         self._lock = threading.RLock()
         self._codes: dict[int, int] = {}
         self._count = 0
@@ -326,6 +328,8 @@ class Network:
                 message, _ = self._relay.receive()
                 if message["op"] == op:
                     return message
+                if message["op"] == "refused":
+                    raise TestbedError(message["reason"])
                 raise TestbedError(f"the relay failed: {message.get('reason', message['op'])}")
         self._hear(1.0)
         self._check()
@@ -364,7 +368,6 @@ def network(
     """
     chosen = backends.choose(backend, user_namespace=user_namespace)
     settings = settings or TcpSettings.of(spec)
-    isolated = chosen != "pacing"
     if user_namespace is None:
         user_namespace = os.geteuid() != 0
     ours, theirs = pair()
@@ -381,8 +384,8 @@ def network(
         ours.send(
             {
                 "backend": chosen,
-                "isolated": isolated,
-                "user_namespace": isolated and user_namespace,
+                "isolated": chosen != "pacing",
+                "user_namespace": user_namespace,
                 "clients": len(clients),
                 "sysctls": settings.sysctls,
                 "congestion_control": settings.congestion_control,
@@ -391,7 +394,7 @@ def network(
                 "downlink_queue": spec.downlink.queue_bytes,
             }
         )
-        made = Network(chosen, clients, ours)
+        made = Network(chosen, clients, ours, settings.congestion_control)
         made.start_relay(
             {
                 "uplink": spec.uplink.model_dump(mode="json"),

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from testbed.links.capacity import Capacity
 
 ENVIRONMENT = "TESTBED_PACER"
-"""Names the abstract socket of the pacer, in the environment of the programs of a run."""
+"""In the environment of the programs of a run: the abstract socket of the pacer, and how TCP is to
+control congestion, which no route can say here."""
 
 UPLINK, DOWNLINK = 0, 1
 LEAVES_OUT = ("delay", "loss", "queue")
@@ -39,8 +40,11 @@ _PAYLOAD, _PACKET = 1448, 1500  # headers are not paced
 
 def join(end: socket.socket, direction: int) -> None:
     """Let a TCP socket follow the rate of a direction, if this run is paced."""
-    name = os.environ.get(ENVIRONMENT)
-    if name is not None:
+    said = os.environ.get(ENVIRONMENT)
+    if said is not None:
+        name, _, control = said.partition("/")
+        with suppress(OSError):  # not everybody may choose; the run records what it got
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, control.encode())
         _follower(name).add(end, direction)
 
 
@@ -95,15 +99,15 @@ class Pacer:
 
     Args:
         control: From and to whoever wants the network.
-        name: Of the abstract socket.
+        said: What `ENVIRONMENT` says.
         capacities: Of the uplink and the downlink.
     """
 
-    def __init__(self, control: Messages, name: str, capacities: Iterable[Capacity]) -> None:
+    def __init__(self, control: Messages, said: str, capacities: Iterable[Capacity]) -> None:
         self._control = control
         self._capacities = tuple(capacities)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._listener.bind("\0" + name)
+        self._listener.bind("\0" + said.partition("/")[0])
         self._listener.listen()
         self._heard: list[socket.socket] = []
         self._said = _RATES.pack(_FREE, _FREE)

@@ -18,6 +18,7 @@ from testbed.emulate.messages import Ended, Messages
 from testbed.emulate.pacing import Pacer
 from testbed.emulate.packetlog import Capture, PacketLog
 from testbed.emulate.shaping import ETHERNET_BYTES, Follower
+from testbed.errors import TestbedError
 from testbed.links.link import Medium
 from testbed.links.link import Path as LinkPath
 from testbed.parts import Nested
@@ -46,6 +47,10 @@ def main() -> None:
         _run(control, plan)
     except Ended:
         pass  # whoever wanted the network is gone
+    except TestbedError as error:
+        with suppress(Ended):
+            control.send({"op": "refused", "reason": str(error)})
+        sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001
         with suppress(Ended):
             control.send({"op": "failed", "reason": f"{type(error).__name__}: {error}"})

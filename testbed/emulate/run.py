@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from testbed.emulate.engine import Emulation, Options, emulate
-from testbed.errors import EnvironmentLacks
+from testbed.errors import EnvironmentLacks, TestbedError
 from testbed.model import NS_PER_MS, NS_PER_S
 from testbed.records import RunRows
 from testbed.scenario import Scenario
+
+EMULATED = ("tcp", "ideal")
+"""Transports that can be emulated. Datagrams wait for the packet before to leave, which a socket in
+front of a relay is not told."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +25,13 @@ class Emulated:
         rows: Of the seeds on which every policy's run may be believed.
         invalid: Of the others.
         reports: How each run was emulated, in the order of the runs.
+        transport: The kind that the scenario asks for.
     """
 
     rows: list[RunRows]
     invalid: list[RunRows]
     reports: list[dict[str, Any]]
+    transport: str = "tcp"
 
     def provenance(self) -> dict[str, Any]:
         """Return what the provenance of the run folder says of the engine."""
@@ -40,6 +46,11 @@ class Emulated:
                 "emulated without the detector: payloads of the published size and timed waits "
                 "stand in for the encoder and the decoder"
             )
+        if self.transport != "tcp":
+            yield (
+                f"the scenario's transport is {self.transport}, and the emulated one is the "
+                "kernel's TCP, headers, handshake and windows included"
+            )
         if first["relay"] is None:
             yield (
                 "emulated before a server elsewhere: the links of the scenario were not applied, "
@@ -47,6 +58,11 @@ class Emulated:
             )
         elif not first["relay"]["realtime"]:
             yield "emulated without real-time priority: a looser bound on lateness was applied"
+        if left_out := (first["relay"] or {}).get("leaves_out"):
+            yield (
+                f"emulated by {first['relay']['backend']}: the links' {', '.join(left_out)} "
+                "are left out"
+            )
         for report in self.reports:
             if not report["valid"]:
                 yield (
@@ -72,7 +88,9 @@ def emulate_all(
 
     Raises:
         EnvironmentLacks: This machine cannot do it, or no seed gave a valid run.
+        TestbedError: As `refuse_inimitable`.
     """
+    refuse_inimitable(scenario)
     spec = scenario.spec
     jobs = [(policy, seed) for seed in spec.seeds for policy in spec.policies]
     each_s = (spec.duration_ns + spec.deadline_ns) / NS_PER_S
@@ -97,7 +115,22 @@ def emulate_all(
         [run.rows for run in runs if run.rows.seed in valid],
         [run.rows for run in runs if run.rows.seed not in valid],
         reports,
+        _transport(scenario),
     )
+
+
+def refuse_inimitable(scenario: Scenario) -> None:
+    """Raise a `TestbedError` if the scenario's transport is none that a kernel has."""
+    kind = _transport(scenario)
+    if kind not in EMULATED:
+        raise TestbedError(
+            f"{scenario.spec.name}: network.transport: {kind} is simulated only; emulated are "
+            f"{' and '.join(EMULATED)}, the latter as TCP: --set 'network.transport={{kind: tcp}}'"
+        )
+
+
+def _transport(scenario: Scenario) -> str:
+    return str(scenario.spec.network.transport.model_dump()["kind"])
 
 
 def _why(reports: Sequence[dict[str, Any]]) -> str:

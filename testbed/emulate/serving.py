@@ -205,6 +205,7 @@ class Server:
         pacing.join(sock, pacing.DOWNLINK)
         if self._tls is not None:
             try:
+                sock.getpeername()  # raises for one that is reset, which wrapping would leave open
                 sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
             except OSError:  # it has gone already
                 sock.close()

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from testbed.emulate.decoding_live import START_S
 from testbed.emulate.messages import Messages, pair
 from testbed.emulate.network import Host, Network, environment, network
 from testbed.emulate.processes import Child
@@ -59,7 +60,7 @@ class InNetwork:
         """Start a server on its host, and wait until it listens."""
         child = self._spawn(self._net.server, "station")
         child.tell(**plan, port=PORT)
-        child.hear("ready", READY_S)
+        child.hear("ready", READY_S + (START_S if plan["network"] else 0))
         return self._net.server.address, PORT
 
     def device(self, name: str) -> Child:
@@ -132,7 +133,9 @@ def in_network(
 ) -> Iterator[InNetwork]:
     """Make a network for some clients, and unmake it when the block ends."""
     spec = scenario.spec.network
-    with network(spec, names, seed=seed, backend=backend, log=log) as net, ExitStack() as undo:
+    capture = None if log is None else log.with_suffix(".captures")
+    made = network(spec, names, seed=seed, backend=backend, log=log, capture=capture)
+    with made as net, ExitStack() as undo:
         yield InNetwork(net, undo)
 
 

@@ -27,16 +27,24 @@ def serve(plan: dict[str, Any], control: Messages) -> None:
     """Listen, say so, and serve.
 
     Args:
-        plan: `scenario` (a file) and `port`.
+        plan: `scenario` (a file), `network` (what decodes; None for a stand-in) and `port`.
         control: From and to the engine.
     """
-    from testbed.emulate.decoding import of_scenario
+    from testbed.emulate.decoding import Decoder, of_scenario
+    from testbed.emulate.decoding_live import Live, Network
     from testbed.emulate.serving import Rules, Server
     from testbed.scenario import load
 
     scenario = load(plan["scenario"])
+    decoder: Decoder
+    if plan["network"] is None:
+        decoder = of_scenario(scenario)
+    else:
+        names = [client.detector.name for client in scenario.clients]
+        workers = scenario.spec.server.workers
+        decoder = Live(Network(**plan["network"]), names, workers=workers)
     listener = socket.create_server(("0.0.0.0", plan["port"]))  # noqa: S104 - a network of its own
-    server = Server(listener, of_scenario(scenario), Rules.of(scenario.spec.server))
+    server = Server(listener, decoder, Rules.of(scenario.spec.server))
     control.send({"op": "ready"})
     server.run()
 

@@ -1,4 +1,4 @@
-"""What the kernel knows of a TCP connection: `TCP_INFO`, as far as we use it."""
+"""What the kernel knows of a TCP connection and lets us choose, as far as we use it."""
 
 from __future__ import annotations
 
@@ -49,3 +49,9 @@ def congestion_control(descriptor: int) -> str:
     """Return the congestion control of the connection of a socket, as the kernel says."""
     with socket.socket(fileno=os.dup(descriptor)) as sock:
         return settings.congestion_control(sock)
+
+
+def control(name: str, sock: socket.socket) -> None:
+    """Ask for a congestion control; where the kernel refuses, the connection has its default."""
+    with suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, name.encode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -163,6 +164,7 @@ class PerFrame(_Watched):
     def close(self) -> None:
         """Close all connections."""
         self._clock.forget(self._ready)
+        self._ready.close()
         for line in self._lines.values():
             self._clock.forget(line)
             line.close()
@@ -185,9 +187,9 @@ class Mailbox:
 
     def put(self, letter: Any) -> None:
         """Leave something; any thread may."""
-        with self._lock:
+        with self._lock, suppress(OSError):  # closed: nobody waits for it any more
             self._letters.append(letter)
-        self._there.send(b"!")
+            self._there.send(b"!")
 
     def take(self) -> list[Any]:
         """Return what has been left since the last time."""
@@ -195,3 +197,9 @@ class Mailbox:
         with self._lock:
             letters, self._letters = self._letters, []
         return letters
+
+    def close(self) -> None:
+        """Take nothing any more; what a thread finishes later goes nowhere."""
+        with self._lock:
+            self._here.close()
+            self._there.close()

@@ -13,7 +13,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from testbed.detectors.answers import read_back, written
 from testbed.detectors.detections import Detections
+from testbed.metrics.boxes import Found
 
 Backend = Literal["pycocotools", "faster-coco-eval"]
 Kind = Literal["bbox", "segm"]
@@ -24,25 +26,22 @@ METRICS = (
 )  # fmt: skip
 """As COCO's `stats`, in order. A metric of which there is no object is -1."""
 
-MOST_DETECTIONS = 100  # of a picture, the best ones
-
 
 def results_of(key: int, found: Detections) -> list[dict[str, Any]]:
-    """Return the detections of a picture in COCO's form.
+    """Return the detections of a picture in COCO's form, rounded as an answer is written down.
 
     Args:
         key: The number of the picture.
         found: Boxes, and masks where there are any.
     """
-    boxes = found.boxes.astype(np.float64)
+    boxes, scores = read_back(*written(found.boxes, found.scores))
     results: list[dict[str, Any]] = []
-    for index in range(min(len(found), MOST_DETECTIONS)):
-        left, top, right, bottom = boxes[index].tolist()
+    for index, (box, score) in enumerate(zip(boxes.tolist(), scores.tolist(), strict=True)):
         one: dict[str, Any] = {
             "image_id": key,
             "category_id": int(found.labels[index]),
-            "bbox": [left, top, right - left, bottom - top],
-            "score": float(found.scores[index]),
+            "bbox": box,
+            "score": score,
         }
         if found.masks is not None:
             from pycocotools import mask
@@ -51,6 +50,21 @@ def results_of(key: int, found: Detections) -> list[dict[str, Any]]:
             one["segmentation"] = {"size": code["size"], "counts": code["counts"].decode()}
         results.append(one)
     return results
+
+
+def found_results(keys: Sequence[int], found: Found) -> list[dict[str, Any]]:
+    """Return the detections of many pictures in COCO's form.
+
+    Args:
+        keys: The number of each picture.
+        found: What was found in them.
+    """
+    pictures = np.repeat(np.asarray(keys, np.int64), np.diff(found.offsets))
+    columns = (pictures, found.label, found.xywh, found.score)
+    return [
+        {"image_id": key, "category_id": label, "bbox": box, "score": score}
+        for key, label, box, score in zip(*(c.tolist() for c in columns), strict=True)
+    ]
 
 
 def coco_map(

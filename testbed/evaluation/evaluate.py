@@ -79,7 +79,8 @@ def evaluate(
     teacher = config.kind == "teacher"
     chosen = [1.0] if teacher else list(widths or detector.widths.values)
     depths = [UNQUANTISED] if teacher else list(bits)
-    if pair is None and any(depth != UNQUANTISED for depth in depths):
+    quantised = [depth for depth in depths if depth != UNQUANTISED]
+    if pair is None and quantised:
         pair = SplitPair(detector)
     points = list(itertools.product(chosen, depths))
     results: dict[tuple[float, int], list[dict[str, object]]] = {point: [] for point in points}
@@ -88,19 +89,20 @@ def evaluate(
     for done, picture in enumerate(dataset):
         x, fit = detector.prepare(dataset.load(picture))
         for width in chosen:
-            with detector.widths.at(width), torch.inference_mode():
-                bottleneck = detector.bottleneck(x[None].to(device))
-                for depth in depths:
-                    found: Detections
-                    if depth == UNQUANTISED:
-                        (found,) = detector.detect(bottleneck, [fit])
-                    else:
-                        assert pair is not None
-                        point = OperatingPoint(width, depth, codec)
-                        payload = pair.pack(bottleneck[0].float().cpu().numpy(), fit, point)
-                        sizes[width, depth] += len(payload)
-                        found = pair.decode(payload)
-                    results[width, depth] += results_of(picture.key, found)
+            found: Detections
+            if UNQUANTISED in depths:
+                with detector.widths.at(width), torch.inference_mode():
+                    bottleneck = detector.bottleneck(x[None].to(device))
+                    (found,) = detector.detect(bottleneck, [fit])
+                results[width, UNQUANTISED] += results_of(picture.key, found)
+            if pair is None or not quantised:
+                continue
+            values = pair.engine.bottleneck(x[None].to(device), width)[0].float().cpu().numpy()
+            for depth in quantised:
+                payload = pair.pack(values, fit, OperatingPoint(width, depth, codec))
+                sizes[width, depth] += len(payload)
+                found = pair.decode(payload)
+                results[width, depth] += results_of(picture.key, found)
         progress(done + 1, len(dataset))
     truth = dataset.ground_truth()
     outlined = any(box.outline for picture in dataset for box in picture.boxes)

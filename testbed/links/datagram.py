@@ -48,6 +48,11 @@ class Datagram:
         """Return the bytes on the wire for a payload, headers included."""
         return payload_bytes + self.header_bytes * -(-payload_bytes // self.packet_bytes)
 
+    @property
+    def of_answers(self) -> Datagram:
+        """How answers cross the other direction: likewise."""
+        return self
+
     def connect(self, link: LinkModel, back_ns: int) -> DatagramFlow:
         """Return a flow of datagrams over one direction of a channel."""
         return DatagramFlow(link, back_ns, self)

@@ -74,6 +74,10 @@ class Transport(Protocol):
     def wire_bytes(self, payload_bytes: int) -> int:
         """Return the bytes on the wire for a payload that is sent once."""
 
+    @property
+    def of_answers(self) -> Transport:
+        """How answers cross the other direction."""
+
 
 @dataclass(frozen=True)
 class Ideal:
@@ -82,6 +86,11 @@ class Ideal:
     def wire_bytes(self, payload_bytes: int) -> int:
         """Return the bytes on the wire for a payload: the payload itself."""
         return payload_bytes
+
+    @property
+    def of_answers(self) -> Ideal:
+        """How answers cross the other direction: likewise."""
+        return self
 
     def connect(self, link: LinkModel, back_ns: int) -> IdealConnection:
         """Return a connection over one direction of a channel."""

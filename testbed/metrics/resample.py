@@ -88,11 +88,12 @@ def _precision(
         for some in (hits, ~hits)
     ]
     # Whole numbers in doubles, so that the products are exact and quick.
-    right, wrong = (np.cumsum(rows, axis=0) @ weights.T.astype(np.float64) for rows in by_clip)
+    drawn = weights.astype(np.float64)
+    right, wrong = (drawn @ np.cumsum(rows, axis=0).T for rows in by_clip)  # (resamples, count)
     share = right / np.maximum(right + wrong, 1.0)
-    share = np.maximum.accumulate(share[::-1], axis=0)[::-1]
-    reached = right / np.maximum(objects, 1)
-    at = [np.searchsorted(column, RECALLS) for column in np.ascontiguousarray(reached.T)]
-    share = np.concatenate((share, np.zeros((1, share.shape[1]))))
-    total: NDArray[np.float64] = share[np.array(at), np.arange(share.shape[1])[:, None]].sum(axis=1)
+    share = np.maximum.accumulate(share[:, ::-1], axis=1)[:, ::-1]
+    share = np.concatenate((share, np.zeros((len(share), 1))), axis=1)
+    reached = right / np.maximum(objects, 1)[:, None]
+    at = np.array([row.searchsorted(RECALLS) for row in reached])
+    total: NDArray[np.float64] = np.take_along_axis(share, at, axis=1).sum(axis=1)
     return np.where(objects > 0, total, 0.0)

@@ -94,10 +94,11 @@ def headroom(
         return worth(with_plan(scenario, places), "planned")
 
     static = [planned([place]) for place in range(len(ladder))]
+    every = scenario.spec.policies
     at = static.index(max(static))
     shorter = {"clairvoyant-mpc": clairvoyant_mpc, "myopic": myopic} if sighted else {}
     return Headroom(
-        values={name: worth(scenario, name) for name in names or scenario.spec.policies},
+        values={name: worth(scenario, name) for name in (every if names is None else names)},
         static=at,
         static_value=static[at],
         reached=max(planned(best.places), static[at]),

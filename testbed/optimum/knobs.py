@@ -86,7 +86,7 @@ def gain_by_knob(
         alone = len(rungs) == 1
         worlds[free] = None if alone else dataclasses.replace(scenario, clients=(client,))
     found = {}
-    for name in names or scenario.spec.policies:
+    for name in scenario.spec.policies if names is None else names:
         values = {
             free: static if of is None or not _accepts(of, name) else worth(of, name)
             for free, of in worlds.items()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from testbed.detectors.recording import Recording
 from testbed.devices.radio import Radio
 from testbed.errors import TestbedError
 from testbed.links import links
@@ -33,7 +34,7 @@ class Problem:
     reach in the simulator.
 
     Args:
-        rungs: The ladder, cheapest payload first.
+        rungs: The ladder, cheapest payload first; of a recording each with the least it ever sends.
         captured_ns: When each frame is captured; increasing.
         encode_ns: Of shape (frames, rungs): time on the device.
         latest_ns: Of the same shape: last instant at which an upload may end and its answer be in
@@ -122,7 +123,7 @@ def problem_of(scenario: Scenario, seed: int, utility: Utility | None = None) ->
     captured = [at for at in captured if at < spec.duration_ns]
     if not captured:
         raise TestbedError("no frame is captured, so there is nothing to decide")
-    rungs = group.ladder.rungs
+    rungs = tuple(_smallest(rung, group.detector) for rung in group.ladder)
     spent = np.array([float(rung.encode_ns) for rung in rungs])
     factors = _factors(group.device.jitter_cv, seed, name, len(captured))
     encode_ns = np.floor(np.outer(factors, spent)).astype(np.int64)
@@ -145,6 +146,14 @@ def problem_of(scenario: Scenario, seed: int, utility: Utility | None = None) ->
         may_refuse=up.queue_bytes is not None or uplink.queue is not None or not ideal,
         awake_ns=Radio(group.radio).wake(first_ns),
     )  # fmt: skip
+
+
+def _smallest(rung: Rung, detector: object) -> Rung:
+    """Return a rung with the least it ever sends, so that the bound holds for every frame."""
+    if not isinstance(detector, Recording) or not rung.payload_bytes:
+        return rung
+    sizes = detector.payload_bytes[detector.index(rung.point)]
+    return replace(rung, payload_bytes=int(sizes.min()))
 
 
 def _factors(cv: float, seed: int, name: str, count: int) -> Floats:

@@ -53,8 +53,8 @@ def _optimum(found: Mapping[str, Any]) -> Aside:
     note = (
         f"Utility per captured frame, weights: {weights}. Regret is the distance from the upper "
         "bound; captured is the share of the room between the best static point and the optimum, "
-        "negative below the former. What myopic lacks of clairvoyant MPC, and that of the optimum, "
-        "is owed to planning; what a policy lacks of clairvoyant MPC, mostly to prediction."
+        "negative below the former. The myopic plan and clairvoyant MPC know the channel one and "
+        "five frames ahead: what they lack of the optimum is owed to planning, not to prediction."
     )
     heads = ("policy or reference", "utility", "regret", "captured head-room")
     return Aside("optimum", "How far from the best possible", note, heads, rows)

@@ -62,7 +62,8 @@ class World:
         clients_named = [name for name, _ in names]
         uplink, downlink = spec.network.uplink, spec.network.downlink
         up = _channel(env, uplink, transport, clients_named, "uplink", seed, downlink.delay_ns)
-        down = _channel(env, downlink, transport, clients_named, "downlink", seed, uplink.delay_ns)
+        answers = transport.of_answers
+        down = _channel(env, downlink, answers, clients_named, "downlink", seed, uplink.delay_ns)
         self._up = up
         server = Server(
             env,

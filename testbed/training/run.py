@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from testbed import datasets
 from testbed.datasets.dataset import Dataset
 from testbed.detectors import weights
+from testbed.detectors.accelerator import device_of
 from testbed.detectors.calibrate import keep_largest_channels
 from testbed.detectors.outside import load_any
 from testbed.detectors.split import SplitDetector, build
@@ -283,7 +284,7 @@ def _open(data: Data, limit: int | None) -> Dataset:
 
 def _device(name: str, rank: int) -> torch.device:
     if name != "auto":
-        return torch.device(name)
+        return device_of(name)
     if torch.cuda.is_available():
         return torch.device("cuda", rank % torch.cuda.device_count())
     return torch.device("cpu")

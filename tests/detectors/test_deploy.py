@@ -9,10 +9,12 @@ pytest.importorskip("effdet", reason="needs the extra `detect`")
 
 from torch import nn  # noqa: E402
 
+from testbed.detectors.accelerator import device_of  # noqa: E402
 from testbed.detectors.configurations import SplitConfig, find  # noqa: E402
 from testbed.detectors.deploy import EagerEncoder, OnnxEncoder, cut_out  # noqa: E402
 from testbed.detectors.slimmable import slice_to, slim_layers  # noqa: E402
 from testbed.detectors.split import build  # noqa: E402
+from testbed.errors import EnvironmentLacks, TestbedError  # noqa: E402
 
 SMALL_RCNN = SplitConfig(
     name="small", family="faster-rcnn", kind="cp", side=64, channels=12, classes=3,
@@ -62,6 +64,30 @@ def test_a_width_exported_by_torch_agrees_to_a_millionth(width):
     exported = torch.export.export(module.eval(), (x,)).module()
     with detector.widths.at(width), torch.inference_mode():
         torch.testing.assert_close(exported(x), detector.bottleneck(x), rtol=1e-6, atol=1e-6)
+
+
+def test_a_picture_is_taken_to_where_the_network_is():
+    """As from a processor to an accelerator; meta is a device that computes nothing."""
+    engine = EagerEncoder(build(find("tiny-d0-bw")).to("meta"))
+    found = engine.bottleneck(pictures(128), 0.5)
+
+    assert (found.device.type, found.shape) == ("meta", (1, 12, 16, 16))
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("cude", TestbedError, "no device 'cude'; torch has cpu, cuda"),
+        ("meta", TestbedError, "no device 'meta'"),
+        ("cuda:97", EnvironmentLacks, "this machine has no device 'cuda:97': "),
+    ],
+)
+def test_a_device_that_is_not_there_is_said_in_a_line(name, error, message):
+    with pytest.raises(error, match=message) as raised:
+        device_of(name)
+
+    assert "\n" not in str(raised.value)
+    assert device_of("cpu") == torch.device("cpu")
 
 
 def test_the_engine_switches_widths_without_touching_the_network():

@@ -12,9 +12,8 @@ import pytest
 from small_recording import FRAMES, NARROW, OFFLOAD, SIZES, WIDE, answers, truth, write_recording
 
 from testbed.detectors import recording
-from testbed.detectors.answers import MOST_BOXES, read_back, written
+from testbed.detectors.answers import MOST_BOXES, joined, read_back, written
 from testbed.detectors.recording import RecordingError, load
-from testbed.detectors.recording_file import joined
 from testbed.model import LOCAL, Mode, OperatingPoint
 
 

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from testbed.emulate.goodput import PACKET_BYTES, SEGMENT_BYTES, flow
+from testbed.emulate.run import Emulated
 from testbed.model import NS_PER_S
 from testbed.scenario import NetworkSpec
 
@@ -19,4 +20,15 @@ def test_a_flow_gets_the_rate_and_the_run_says_what_is_left_out():
     sent = flow(spec, 2.5, backend="pacing")
     right = 5 * SEGMENT_BYTES / PACKET_BYTES
     assert sent.mbps(NS_PER_S, round(2.4 * NS_PER_S)) == pytest.approx(right, rel=0.02)
+    assert sent.congestion_control in ("cubic", "reno")  # what may be chosen depends on the user
     assert sent.report.leaves_out == ("delay", "loss", "queue")
+
+
+def test_the_results_of_such_a_run_say_so():
+    report = {
+        "relay": {"backend": "pacing", "realtime": True, "leaves_out": ["delay", "loss", "queue"]},
+        "clients": {"camera": {"stand_in": False}},
+        "valid": True,
+    }
+    said = list(Emulated([], [], [report]).warnings())
+    assert said == ["emulated by pacing: the links' delay, loss, queue are left out"]

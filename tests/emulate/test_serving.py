@@ -219,7 +219,7 @@ def test_a_stopped_server_says_so():
 def test_nobody_at_the_address_is_said():
     with serving() as server:
         address = server.address
-    with pytest.raises(Unreachable, match=f"127.0.0.1:{address[1]}"):
+    with pytest.raises(Unreachable, match=f"127.0.0.1:{address[1]}: Connection refused"):
         connect(address, client="a", detector=DETECTOR, timeout_s=1)
 
 

@@ -17,6 +17,7 @@ from testbed.optimum import (
     clairvoyant_mpc,
     integer_optimum,
     myopic,
+    problem_of,
     solve,
     upper_bound,
     value_of,
@@ -221,3 +222,17 @@ class TestReferences:
         refused = problem(rungs, steady(4), 4, utility=FREE, may_refuse=True)
 
         assert upper_bound(refused) >= upper_bound(forced)
+
+
+def test_the_bound_counts_points_of_a_recording_with_the_least_they_ever_send(
+    small_recording, world
+):
+    scenario = world(
+        "clients.0.detector", str(small_recording.folder),
+        "clients.0.ladder", {"widths": [0.5], "bits": [4], "codecs": ["zstd"],
+                             "modes": ["split", "offload", "local"]},
+        "policies", {"any": {"kind": "random"}},
+    )  # fmt: skip
+
+    assert [rung.payload_bytes for rung in scenario.clients[0].ladder] == [0, 110, 5000]
+    assert [rung.payload_bytes for rung in problem_of(scenario, 1).rungs] == [0, 90, 4000]

@@ -14,4 +14,4 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "policies.md").read_text(
 
 @pytest.mark.parametrize("name", [*policies, *estimators])
 def test_everything_there_is_has_its_line(name):
-    assert f"\n| `{name}` |" in PAGE
+    assert f"\n| `{name}` |" in PAGE, f"docs/policies.md has no row that begins with `{name}`"

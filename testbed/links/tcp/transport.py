@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -57,6 +57,11 @@ class Tcp:
     def wire_bytes(self, payload_bytes: int) -> int:
         """Return the bytes on the wire for a payload that is sent once: 52 per 1448 on top."""
         return payload_bytes + HEADER_BYTES * -(-payload_bytes // MSS_BYTES)
+
+    @property
+    def of_answers(self) -> Tcp:
+        """How answers cross the other direction: over the connection that brought their frame."""
+        return replace(self, connection="long")
 
     def connect(self, link: LinkModel, back_ns: int) -> Connection:
         """Return a connection. Raise a `ValueError` for the round model on a link that drops."""

@@ -1,0 +1,90 @@
+"""Scores the networks trained on the synthetic scenes at every width and number of bits.
+
+    python analysis/scenes/scores.py [--data analysis/scenes/data] [NETWORK ...]
+
+A network is a file or the name of shipped weights; all shipped ones if none is named. Writes
+`scores.csv` beside this file: the figures of this folder are drawn from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from testbed import datasets
+from testbed.datasets import scenes_files
+from testbed.datasets.dataset import Dataset
+from testbed.detectors import shipped, weights
+from testbed.detectors.macs import count_detector
+from testbed.detectors.split import SplitDetector
+from testbed.evaluation.evaluate import UNQUANTISED, evaluate
+from testbed.training.objectives import recalibrate
+
+HERE = Path(__file__).parent
+BITS = (8, 4, 3, 2)
+PICTURES = 64  # for statistics taken anew
+COLUMNS = (
+    "network", "kind", "channels", "statistics", "width", "bits", "payload_bytes", "encoder_mac",
+    "map", "map50", "map_small", "map_medium", "map_large",
+)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("networks", nargs="*", type=Path)
+    parser.add_argument("--data", type=Path, default=HERE / "data")
+    parser.add_argument("--out", type=Path, default=HERE / "scores.csv")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    networks = given.networks or [Path(n) for n in shipped.names() if n.startswith("scenes-")]
+    validation = datasets.load(scenes_files.make(given.data, "val"))
+    training = datasets.load(scenes_files.make(given.data, "train"))
+    with given.out.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS)
+        writer.writeheader()
+        for path in networks:
+            for row in rows(weights.load(path), validation, training):
+                writer.writerow(row)
+                stream.flush()
+                print(", ".join(f"{k} {v}" for k, v in row.items() if v != ""), flush=True)
+
+
+def rows(
+    network: SplitDetector, validation: Dataset, training: Dataset
+) -> Iterator[dict[str, object]]:
+    """Yield the scores of a network as trained, and with statistics taken anew."""
+    counted = {
+        width: sum(
+            count.mac
+            for count in count_detector(network)
+            if count.width == width and count.part in ("encoder", "compressor")
+        )
+        for width in network.widths.values
+    }
+    student = network.config.kind != "teacher"
+    for statistics in ("trained", "anew") if student else ("trained",):
+        if statistics == "anew":
+            step = len(training) // PICTURES
+            some = [network.prepare(training.load(training[k * step]))[0] for k in range(PICTURES)]
+            recalibrate(network, some, torch.device("cpu"))
+        bits = (UNQUANTISED, *BITS) if student and statistics == "trained" else (UNQUANTISED,)
+        for score in evaluate(network, validation, bits=bits):
+            yield {
+                "network": network.config.name,
+                "kind": network.config.kind,
+                "channels": network.config.bottleneck(score.width),
+                "statistics": statistics,
+                "width": score.width,
+                "bits": score.bits,
+                "payload_bytes": "" if score.payload_bytes is None else score.payload_bytes,
+                "encoder_mac": counted[score.width],
+                **{name: f"{score.metrics[name]:.4f}" for name in COLUMNS if name[:3] == "map"},
+            }
+
+
+if __name__ == "__main__":
+    main()

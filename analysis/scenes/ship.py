@@ -1,0 +1,45 @@
+"""Turns trained networks into the files that come with the testbed.
+
+    python analysis/scenes/ship.py [--data analysis/scenes/data] RUN/final.safetensors ...
+
+Takes a student's batch-norm statistics anew from 64 training pictures, because the widths between
+the ends are drawn too seldom for statistics to settle in so short a training (`statistics.png`),
+and writes the network in 16 bits to `testbed/detectors/trained/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from testbed import datasets
+from testbed.datasets import scenes_files
+from testbed.detectors import shipped, weights
+from testbed.training.objectives import recalibrate
+
+HERE = Path(__file__).parent
+PICTURES = 64
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("networks", nargs="+", type=Path)
+    parser.add_argument("--data", type=Path, default=HERE / "data")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    training = datasets.load(scenes_files.make(given.data, "train"))
+    step = len(training) // PICTURES
+    for path in given.networks:
+        network = weights.load(path)
+        if network.config.kind != "teacher":
+            some = [network.prepare(training.load(training[k * step]))[0] for k in range(PICTURES)]
+            recalibrate(network, some, torch.device("cpu"))
+        target = shipped.folder() / (network.config.name + shipped.SUFFIX)
+        weights.save(network, target, half=True)
+        print(f"{target.name}: {target.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

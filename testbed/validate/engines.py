@@ -1,0 +1,84 @@
+"""Runs both engines on one scenario and compares them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from testbed import records
+from testbed.emulate.engine import Options
+from testbed.run import write
+from testbed.scenario import Scenario
+from testbed.validate.bounds import bounds_of
+from testbed.validate.calibrate import calibrated
+from testbed.validate.pages import html, markdown
+from testbed.validate.verdict import as_json, verdicts
+
+WAITED = (
+    "of the scenario's profiles; both engines let the same times pass, so that what differs is the "
+    "network and the machine"
+)
+
+LIVE = (
+    "a real network encodes and decodes; the simulator has its times and payloads from a "
+    "measurement on this machine, with the same priority, right before"
+)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """A validation that took place.
+
+    Args:
+        folder: Holds `simulated/`, `emulated/` and `validation.json`, `.md` and `.html`.
+        result: The content of `validation.json`.
+    """
+
+    folder: Path
+    result: dict[str, Any]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the simulator is within its bounds."""
+        return bool(self.result["holds"])
+
+
+def validate(
+    scenario: Scenario,
+    out: Path,
+    options: Options | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Validation:
+    """Simulate and emulate a scenario, and write down how far apart they are.
+
+    Args:
+        scenario: What to run: its policies and seeds, in real time.
+        out: Where the folder goes, `<out>/<name>-<digest>-validation`.
+        options: Of the emulator.
+        progress: Told the seconds that have passed, and all there will be.
+
+    Raises:
+        EnvironmentLacks: This machine cannot emulate, or the folder cannot be written.
+    """
+    folder = out / f"{scenario.spec.name}-{scenario.digest}-validation"
+    options = options or Options()
+    kind, bounds = bounds_of(scenario, options.backend, live=options.network is not None)
+    note = WAITED
+    simulable = scenario
+    if options.network is not None:
+        simulable, note = calibrated(scenario, options.network), LIVE
+    write(scenario, folder / "emulated", emulation=options, progress=progress)
+    write(simulable, folder / "simulated")
+    simulated, emulated = (records.read(folder / engine) for engine in ("simulated", "emulated"))
+    found = verdicts(simulated, emulated, bounds)
+    result = as_json(emulated, kind, found, note)
+    for name, text in (
+        ("validation.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n"),
+        ("validation.md", markdown([result])),
+        ("validation.html", html([result])),
+    ):
+        records.write_text(folder / name, text)
+    return Validation(folder, result)

@@ -1,0 +1,113 @@
+"""The simulator against the kernel's network, here and now."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from testbed.cli import app
+from testbed.emulate.decoding_live import Network
+from testbed.emulate.engine import Options
+from testbed.errors import UnknownName
+from testbed.scenario import load
+from testbed.validate.engines import validate
+from testbed.validate.select import only
+
+pytestmark = pytest.mark.root
+TRIES = 6
+
+
+def first_that_holds(scenario, folder):
+    """Validate up to three times: a machine that stalls once is no fault of the simulator's."""
+    for _ in range(3):
+        done = validate(scenario, folder, Options(tries=TRIES))
+        if done.holds:
+            break
+    return done
+
+
+def test_a_committed_scenario_is_still_within_its_bounds(tmp_path):
+    scenario = load("validation/lte-static", ["seeds=[1]", "duration_s=10"])
+
+    done = first_that_holds(scenario, tmp_path)
+
+    [policy] = done.result["policies"]
+    assert done.holds, policy["bounds"]
+    assert policy["frames"]["compared_one_by_one"] == 20
+    names = {path.name for path in done.folder.iterdir()}
+    assert {"validation.json", "validation.md", "validation.html", "simulated", "emulated"} == names
+
+
+def test_over_a_measured_trace(shared, tmp_path):
+    trace = shared / "traces" / "mahimahi" / "Verizon-LTE-short.up"
+    changes = [f"network.uplink.trace={trace}", "network.uplink.start_s=0", "seeds=[1]"]
+    scenario = load("validation/lte-drive", [*changes, "duration_s=12"])
+
+    done = first_that_holds(scenario, tmp_path)
+
+    [policy] = done.result["policies"]
+    uplink = policy["stages_ms"]["uplink"]["per_frame"]
+    assert uplink["n"] >= 20
+    assert uplink["median_percent"] <= 0.2, uplink
+    assert abs(policy["stages_ms"]["total"]["error_percent"]["p50"]) <= 1
+
+
+@pytest.mark.slow
+def test_with_a_live_detector_the_payloads_are_those_of_the_network(tmp_path):
+    torch = pytest.importorskip("torch")
+    from testbed.detectors.configurations import find
+    from testbed.detectors.split import build
+    from testbed.detectors.weights import save
+
+    torch.manual_seed(0)
+    save(build(find("tiny-d0-bw")), tmp_path / "tiny.safetensors")
+    network = Network(str(tmp_path / "tiny.safetensors"), threads=1)
+    scenario = load("validation/live-tiny", ["seeds=[1]", "duration_s=4"])
+
+    done = validate(scenario, tmp_path, Options(tries=TRIES, network=network))
+
+    [policy] = done.result["policies"]
+    assert policy["fates"]["on_time"]["emulated"] == 12
+    from testbed import records
+
+    runs = [records.read(done.folder / engine) for engine in ("simulated", "emulated")]
+    sizes = [set(run.frames["payload_bytes"]) for run in runs]
+    assert sizes[0] == sizes[1]
+    assert all(len(size) == 1 for size in sizes)
+    assert runs[1].provenance["emulation"]["runs"][0]["clients"]["camera"]["stand_in"] is False
+
+
+def test_the_command_says_what_it_found(tmp_path, run_cli):
+    code, out = run_cli(
+        "validate", "validation/lte-static", "--seconds", "2", "--set", "seeds=[1]",
+        "--tries", "6", "--out", str(tmp_path), "--json",
+    )  # fmt: skip
+
+    said = json.loads(out)
+    assert code == (0 if said["holds"] else 1)
+    assert said["scenario"] == "lte-static"
+    assert said["machine"]["backend"] == "tun"
+
+
+@pytest.fixture
+def run_cli(capsys):
+    """Return a function that runs a command and gives exit code and output."""
+    import typer
+
+    def call(*arguments):
+        try:
+            code = app(list(arguments), standalone_mode=False)
+        except typer.Exit as left:
+            code = left.exit_code
+        return code or 0, capsys.readouterr().out
+
+    return call
+
+
+def test_only_one_policy_is_run_when_one_is_named():
+    scenario = load("quickstart")
+
+    assert list(only(scenario, "narrow").spec.policies) == ["narrow"]
+    with pytest.raises(UnknownName, match="Did you mean 'narrow'"):
+        only(scenario, "narow")
