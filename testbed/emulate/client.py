@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from testbed.clients.client import Client, Clock
-from testbed.emulate.bodies import FATE_OF, Answer, Kind, Request, Status
+from testbed.emulate.bodies import FATE_OF, MODES, Answer, Kind, Request, Status
 from testbed.errors import TestbedError
 from testbed.links.transport import Transport
-from testbed.model import FrameRecord, Mode, Policy, Rung
+from testbed.model import FrameRecord, Mode, OperatingPoint, Policy, Rung
 from testbed.scenario import Client as ClientSetup
 
 
@@ -151,19 +151,28 @@ class EmulatedClient(Client):
             self._book(last, self._end_ns)
 
     def _upload(self, frame: FrameRecord, rung: Rung, now: int) -> None:
-        live = self._live if rung.point.mode is Mode.SPLIT else None
-        encoder = live or self._stand_in
-        payload = encoder.payload(frame, rung)
-        frame.payload_bytes = len(payload)
-        request = Request(
-            frame.frame,
-            rung.point,
-            encoder.kind,
-            frame.captured_ns + self._deadline_ns,
-            answer_bytes=self._answer_bytes,
-        )
+        request, payload = self._pack(frame, rung)
         self._hold(frame, now)
         self.uplink.send(request, payload)
+
+    def _pack(self, frame: FrameRecord, rung: Rung) -> tuple[Request, bytes]:
+        """Return what is sent for a frame that is encoded."""
+        encoder = self._encoder(rung.point)
+        payload = encoder.payload(frame, rung)
+        frame.payload_bytes = len(payload)
+        until_ns = frame.captured_ns + self._deadline_ns
+        return self._request(rung.point)._replace(frame=frame.frame, deadline_ns=until_ns), payload
+
+    def points(self) -> list[Request]:
+        """Return every kind of frame that this client may send, without number and deadline."""
+        return [self._request(rung.point) for rung in self._ladder if rung.point.mode in MODES]
+
+    def _request(self, point: OperatingPoint) -> Request:
+        return Request(0, point, self._encoder(point).kind, answer_bytes=self._answer_bytes)
+
+    def _encoder(self, point: OperatingPoint) -> Encoder:
+        live = self._live if point.mode is Mode.SPLIT else None
+        return live or self._stand_in
 
     def answered(self, answer: Answer, arrived_ns: int) -> None:
         """Take an answer that is here now; the server had all of its frame at `arrived_ns`."""
@@ -171,16 +180,7 @@ class EmulatedClient(Client):
         if frame is None:
             return  # the client has stopped
         now = self._env.now
-        began_ns = self.uplink.began_ns(frame.frame)
-        sent_ns = arrived_ns - self._delays_ns[0]
-        frame.send_start_ns = min(max(began_ns, self._last_sent_ns), sent_ns)
-        frame.sent_ns = self._last_sent_ns = sent_ns
-        frame.arrived_ns = arrived_ns
-        again_bytes, again = self.uplink.repeated()
-        wire_bytes = self._transport.wire_bytes(frame.payload_bytes) + again_bytes
-        frame.wire_bytes = wire_bytes + again * segment_header(self._transport)
-        self._let_go(frame)
-        frame.radio_j += self._on_air(frame.send_start_ns, sent_ns, frame.wire_bytes)
+        self._crossed(frame, arrived_ns)
         if answer.status is not Status.DECODED:
             self._fail(frame, FATE_OF[answer.status], now)
             return
@@ -194,6 +194,19 @@ class EmulatedClient(Client):
             self._env.after(wait_ns, self._heard, (frame, now - reached_ns))
         else:
             self._heard((frame, now - reached_ns))
+
+    def _crossed(self, frame: FrameRecord, arrived_ns: int) -> None:
+        """Book the upload of a frame of which the server had all at `arrived_ns`."""
+        began_ns = self.uplink.began_ns(frame.frame)
+        sent_ns = arrived_ns - self._delays_ns[0]
+        frame.send_start_ns = min(max(began_ns, self._last_sent_ns), sent_ns)
+        frame.sent_ns = self._last_sent_ns = sent_ns
+        frame.arrived_ns = arrived_ns
+        again_bytes, again = self.uplink.repeated()
+        wire_bytes = self._transport.wire_bytes(frame.payload_bytes) + again_bytes
+        frame.wire_bytes = wire_bytes + again * segment_header(self._transport)
+        self._let_go(frame)
+        frame.radio_j += self._on_air(frame.send_start_ns, sent_ns, frame.wire_bytes)
 
     def _heard(self, heard: tuple[FrameRecord, int]) -> None:
         """Book an answer that the radio has now, and that took so long to receive."""

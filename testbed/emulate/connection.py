@@ -41,6 +41,7 @@ from testbed.emulate.bodies import (
     Request,
     Welcome,
 )
+from testbed.emulate.fragments import Terms
 from testbed.emulate.protocol import Bytes, Fault, Key, Message, Parser, Type, WireError, pack
 from testbed.errors import EnvironmentLacks
 
@@ -245,6 +246,27 @@ class Connection:
     def ping(self) -> None:
         """Queue a question for the server's clock; `receive` makes use of the answer."""
         self._queue(Type.PING, Ping(time.monotonic_ns()).pack())
+
+    def agree(self, terms: Terms, timeout_s: float = 10.0) -> None:
+        """Say that frames come over UDP, and wait until the server has heard it.
+
+        Raises:
+            WireError: It does not take datagrams.
+            TimeoutError: It said nothing.
+        """
+        self._queue(Type.DATAGRAMS, terms.pack())
+        self.ping()  # answered in order, so that its answer means that the terms have been read
+        try:
+            self.wait(timeout_s)
+        finally:
+            self._sock.setblocking(False)
+
+    def beside(self, kind: socket.SocketKind) -> socket.socket:
+        """Return a socket of another kind between the same addresses, to the same port."""
+        sock = socket.socket(self._sock.family, kind)
+        sock.bind((self._sock.getsockname()[0], 0))
+        sock.connect(self._sock.getpeername())
+        return sock
 
     def flush(self) -> list[Handed]:
         """Hand the kernel what it takes; return the frames of which it now has the last byte."""

@@ -52,11 +52,14 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
     from testbed.emulate.certificates import Trust
     from testbed.emulate.client import EmulatedClient, StandIn
     from testbed.emulate.clock import WallClock
+    from testbed.emulate.datagram_client import DatagramClient
+    from testbed.emulate.datagram_uplink import DatagramUplink, own_link
     from testbed.emulate.decoding_live import Network
     from testbed.emulate.encoding import LiveEncoder
     from testbed.emulate.settings import TcpSettings
     from testbed.emulate.uplinks import LongLived, PerFrame
     from testbed.links import transports
+    from testbed.links.datagram import Datagram
     from testbed.parts import make
     from testbed.policies import policies
     from testbed.scenario import load
@@ -84,7 +87,10 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
     live = None
     if plan["network"] is not None:
         live = LiveEncoder(clock, Network(**plan["network"]), seed, name)
-    client = EmulatedClient(
+    transport = make(transports, spec.network.transport)
+    delays_ns = (spec.network.uplink.delay_ns, spec.network.downlink.delay_ns)
+    kind = DatagramClient if isinstance(transport, Datagram) else EmulatedClient
+    client = kind(
         clock,
         name,
         scenario.clients[group],
@@ -93,19 +99,23 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
         deadline_ns=spec.deadline_ns,
         duration_ns=spec.duration_ns,
         end_ns=end_ns,
-        delays_ns=(spec.network.uplink.delay_ns, spec.network.downlink.delay_ns),
-        transport=make(transports, spec.network.transport),
+        delays_ns=delays_ns,
+        transport=transport,
         stand_in=StandIn(),
         live=live,
     )
-    per_frame = spec.network.transport.model_dump().get("connection") == "per_frame"
-    uplink: LongLived | PerFrame
-    if per_frame:
+    uplink: LongLived | PerFrame | DatagramUplink
+    if isinstance(client, DatagramClient):
+        assert isinstance(transport, Datagram)
+        link = own_link(spec.network.uplink, name, seed)
+        points = client.points()
+        uplink = DatagramUplink(clock, client.told, first, link, delays_ns, transport, points)
+        client.datagrams = uplink
+    elif spec.network.transport.model_dump().get("connection") == "per_frame":
         first.close()
-        uplink = PerFrame(clock, client.answered, first.offset_ns or 0, open_line)
+        uplink = client.uplink = PerFrame(clock, client.answered, first.offset_ns or 0, open_line)
     else:
-        uplink = LongLived(clock, client.answered, first)
-    client.uplink = uplink
+        uplink = client.uplink = LongLived(clock, client.answered, first)
     control.send({"op": "ready"})
     started, _ = control.receive()
     clock.begin(started["zero_ns"])

@@ -56,6 +56,7 @@ class Type(IntEnum):
     PONG = 8
     PING = 9
     FAREWELL = 10  # why I close the connection
+    DATAGRAMS = 11  # my frames come over UDP, from this port
 
 
 class Fault(StrEnum):

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from testbed.emulate.engine import Emulation, Options, emulate
+from testbed.emulate.fragments import LEAST_HEADER_BYTES, LEAST_PACKET_BYTES
+from testbed.emulate.interfaces import MTU_BYTES
 from testbed.errors import EnvironmentLacks, TestbedError
+from testbed.links import transports
+from testbed.links.datagram import Datagram
 from testbed.model import NS_PER_MS, NS_PER_S
+from testbed.parts import make
 from testbed.records import RunRows
 from testbed.scenario import Scenario
 
-EMULATED = ("tcp", "ideal")
-"""Transports that can be emulated. Datagrams wait for the packet before to leave, which a socket in
-front of a relay is not told."""
+EMULATED = ("tcp", "datagram", "ideal")
+"""Transports that can be emulated."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Emulated:
                 "emulated without the detector: payloads of the published size and timed waits "
                 "stand in for the encoder and the decoder"
             )
-        if self.transport != "tcp":
+        if self.transport not in ("tcp", "datagram"):
             yield (
                 f"the scenario's transport is {self.transport}, and the emulated one is the "
                 "kernel's TCP, headers, handshake and windows included"
@@ -91,6 +95,8 @@ def emulate_all(
         TestbedError: As `refuse_inimitable`.
     """
     refuse_inimitable(scenario)
+    if _transport(scenario) == "datagram":
+        _refuse_datagrams(scenario, options)
     spec = scenario.spec
     jobs = [(policy, seed) for seed in spec.seeds for policy in spec.policies]
     each_s = (spec.duration_ns + spec.deadline_ns) / NS_PER_S
@@ -122,10 +128,52 @@ def emulate_all(
 def refuse_inimitable(scenario: Scenario) -> None:
     """Raise a `TestbedError` if the scenario's transport is none that a kernel has."""
     kind = _transport(scenario)
+    where = f"{scenario.spec.name}: network.transport"
     if kind not in EMULATED:
         raise TestbedError(
-            f"{scenario.spec.name}: network.transport: {kind} is simulated only; emulated are "
-            f"{' and '.join(EMULATED)}, the latter as TCP: --set 'network.transport={{kind: tcp}}'"
+            f"{where}: {kind} is simulated only; emulated are {', '.join(EMULATED)}, the last as "
+            "TCP: --set 'network.transport={kind: tcp}'"
+        )
+    transport = make(transports, scenario.spec.network.transport)
+    if not isinstance(transport, Datagram):
+        return
+    if transport.header_bytes < LEAST_HEADER_BYTES:
+        raise TestbedError(
+            f"{where}.header_bytes: {transport.header_bytes}; real ones of IP, UDP and a fragment "
+            f"are {LEAST_HEADER_BYTES} at least"
+        )
+    if transport.packet_bytes < LEAST_PACKET_BYTES:
+        raise TestbedError(
+            f"{where}.packet_bytes: {transport.packet_bytes}; emulated are "
+            f"{LEAST_PACKET_BYTES} at least"
+        )
+    if (size := transport.packet_bytes + transport.header_bytes) > MTU_BYTES:
+        raise TestbedError(
+            f"{where}: packets of {size} bytes with headers; on an emulated link there are "
+            f"{MTU_BYTES} at most: --set network.transport.packet_bytes="
+            f"{MTU_BYTES - transport.header_bytes}"
+        )
+    clients = sum(group.count for group in scenario.spec.clients)
+    if clients > 1 and scenario.spec.network.uplink.sharing != "none":
+        raise TestbedError(
+            f"{where}: datagrams of {clients} clients over one uplink are simulated only: a device "
+            "is told when its packet has left by a link of its own; allowed: one client, or "
+            "--set network.uplink.sharing=none"
+        )
+
+
+def _refuse_datagrams(scenario: Scenario, options: Options) -> None:
+    """Raise a `TestbedError` for ways to emulate that have no datagrams."""
+    where = f"{scenario.spec.name}: network.transport: datagram"
+    if options.server is not None:
+        raise TestbedError(
+            f"{where} with --server: datagrams go over emulated links only; leave --server out or "
+            "--set 'network.transport={kind: tcp}'"
+        )
+    if options.backend in ("pacing", "tc"):
+        raise TestbedError(
+            f"{where} with --backend {options.backend}: datagrams need the relay; "
+            "allowed: auto, tun, packet"
         )
 
 

@@ -21,8 +21,10 @@ from testbed.emulate import kernel, pacing
 from testbed.emulate.batcher import Batcher, Job
 from testbed.emulate.bodies import Answer, Cancel, Request, Status
 from testbed.emulate.decoding import Decoder, Finished, Result
+from testbed.emulate.fragments import Terms
 from testbed.emulate.journal import Journal
 from testbed.emulate.protocol import HEADER_BYTES, Fault, Message, Type, WireError
+from testbed.emulate.serving_datagrams import Datagrams
 from testbed.emulate.serving_peer import Limits, Peer, State
 from testbed.model import NS_PER_MS, NS_PER_S
 from testbed.scenario.schema import ServerSpec
@@ -76,6 +78,7 @@ class Server:
         token: The shared secret; without one everybody is served.
         tls: Certificates; without them connections are plain.
         say: Takes a line for the log.
+        datagrams: Bound, for frames over UDP; without one there are none.
 
     Attributes:
         counts: Frames by what became of them at the server.
@@ -92,11 +95,13 @@ class Server:
         token: bytes | None = None,
         tls: ssl.SSLContext | None = None,
         say: Callable[[str], None] = lambda _: None,
+        datagrams: socket.socket | None = None,
     ) -> None:
         self.counts: Counter[Status] = Counter()
         self.journal = Journal(say)
         self._limits = limits or Limits()
         self._listener = listener
+        self._datagrams = datagrams and Datagrams(datagrams, self._limits, self.journal)
         self._decoder = decoder
         self._token = token
         self._tls = tls
@@ -151,6 +156,8 @@ class Server:
                 self._drop(peer)
             for sock in (self._listener, self._woken, self._wake):
                 sock.close()
+            if self._datagrams is not None:
+                self._datagrams.close()
             self._decoder.close()
 
     def _turn(self) -> None:
@@ -160,6 +167,8 @@ class Server:
         watched = [self._woken.fileno(), *self._decoder.descriptors()]
         if self._deaf_ns <= time.monotonic_ns():
             watched.append(self._listener.fileno())
+        if self._datagrams is not None:
+            watched.append(self._datagrams.fileno())
         readable, writable, _ = select.select([*watched, *reading], writing, [], self._patience_s())
         now_ns = time.monotonic_ns()
         for finished in self._decoder.finished(now_ns):
@@ -170,6 +179,8 @@ class Server:
         for fd in readable:
             if peer := self._peers.get(fd):
                 self._read(peer)
+        if self._datagrams is not None:
+            self._read_datagrams(self._datagrams, readable)
         if self._listener.fileno() in readable:
             self._accept(time.monotonic_ns())
         self._start()
@@ -180,6 +191,8 @@ class Server:
     def _patience_s(self) -> float | None:
         """Return how long there is nothing to do for sure; None for ever."""
         at_ns = [self._batcher.next_ns, self._decoder.next_ns]
+        if self._datagrams is not None:
+            at_ns.append(self._datagrams.next_ns)
         if self._peers or self._deaf_ns > self._swept_ns:
             at_ns.append(self._swept_ns + SWEEP_NS)
         soonest = min((at for at in at_ns if at is not None), default=None)
@@ -256,16 +269,29 @@ class Server:
 
     def _heed(self, peer: Peer, message: Message, now_ns: int) -> None:
         if message.type is Type.FRAME:
-            self._take(peer, message.body, now_ns)
+            self._take(peer, *Request.unpack(message.body), now_ns)
         elif message.type is Type.CANCEL:
             self._cancel(peer, Cancel.unpack(message.body), now_ns)
+        elif message.type is Type.DATAGRAMS:
+            if self._datagrams is None:
+                raise WireError(Fault.REFUSED, "no datagrams are taken here")
+            self._datagrams.open(peer, Terms.unpack(message.body))
         else:
             peer.pong(message.body, now_ns, time.monotonic_ns())
 
-    def _take(self, peer: Peer, body: bytes, now_ns: int) -> None:
+    def _read_datagrams(self, datagrams: Datagrams, readable: list[int]) -> None:
+        """Take the frames that datagrams have made whole, and forget those that none will."""
+        if datagrams.fileno() in readable:
+            for whole in datagrams.read(now_ns := time.monotonic_ns()):
+                try:
+                    self._take(whole.peer, whole.request, memoryview(whole.payload), now_ns)
+                except WireError as error:
+                    self.journal.fault(now_ns, whole.peer.host, error.fault, str(error))
+        datagrams.sweep(time.monotonic_ns())
+
+    def _take(self, peer: Peer, request: Request, payload: memoryview, now_ns: int) -> None:
         """Queue a frame, or say at once why not."""
         assert peer.hello is not None
-        request, payload = Request.unpack(body)
         if not self._first_time(peer.hello.client, peer.hello.run, request.frame):
             message = f"frame {request.frame} of {peer.hello.client} has been here before"
             raise WireError(Fault.REPLAYED, message)
@@ -331,6 +357,11 @@ class Server:
         peer.owed -= 1
         if peer.state not in (State.OPEN, State.ENDING):
             return
+        datagrams = self._datagrams
+        if datagrams is not None and not datagrams.speaks(peer):
+            datagrams = None
+        if datagrams is not None and datagrams.gives_up(peer, request.deadline_ns, at_ns):
+            result = Result(Status.EXPIRED)
         start_ns = job.batch_start_ns
         answer = Answer(
             request.frame, result.status, self._decoder.stand_in, job.arrived_ns,
@@ -339,6 +370,9 @@ class Server:
         )  # fmt: skip
         # A refusal is as short as it can be: who is refused much must not be sent much.
         decoded = result.status is Status.DECODED
+        if datagrams is not None:
+            datagrams.answer(peer, request.frame, answer.pack(decoded * request.answer_bytes))
+            return
         peer.send(Type.ANSWER, answer.pack(request.answer_bytes - HEADER_BYTES if decoded else 0))
         if not peer.flush(time.monotonic_ns()):
             self._drop(peer)
@@ -370,5 +404,7 @@ class Server:
 
     def _forget(self, peer: Peer) -> None:
         """Give up the frames of a peer that wait."""
+        if self._datagrams is not None:
+            self._datagrams.forget(peer)
         for job in self._batcher.withdraw(lambda job: job.owner.peer is peer):
             self._queued_bytes -= job.owner.size

@@ -20,6 +20,7 @@ from testbed.emulate.bodies import (
     Pong,
     Welcome,
 )
+from testbed.emulate.fragments import MOST_TERMS_BYTES
 from testbed.emulate.protocol import Bytes, Fault, Key, Message, Parser, Type, WireError, pack
 from testbed.model import NS_PER_S
 
@@ -247,6 +248,7 @@ class Peer:
         most = self._limits.payload_bytes
         self._parser.most = {
             Type.FRAME: FRAME_BYTES + most,
+            Type.DATAGRAMS: MOST_TERMS_BYTES,
             **{kind: CLIENT_MOST[kind] for kind in (Type.CANCEL, Type.PING, Type.FAREWELL)},
         }
         self.state, self.since_ns = State.OPEN, now_ns

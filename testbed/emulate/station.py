@@ -33,6 +33,9 @@ def serve(plan: dict[str, Any], control: Messages) -> None:
     from testbed.emulate.decoding import Decoder, of_scenario
     from testbed.emulate.decoding_live import Live, Network
     from testbed.emulate.serving import Rules, Server
+    from testbed.links import transports
+    from testbed.links.datagram import Datagram
+    from testbed.parts import make
     from testbed.scenario import load
 
     scenario = load(plan["scenario"])
@@ -44,7 +47,11 @@ def serve(plan: dict[str, Any], control: Messages) -> None:
         workers = scenario.spec.server.workers
         decoder = Live(Network(**plan["network"]), names, workers=workers)
     listener = socket.create_server(("0.0.0.0", plan["port"]))  # noqa: S104 - a network of its own
-    server = Server(listener, decoder, Rules.of(scenario.spec.server))
+    datagrams = None
+    if isinstance(make(transports, scenario.spec.network.transport), Datagram):
+        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        datagrams.bind(("0.0.0.0", plan["port"]))  # noqa: S104
+    server = Server(listener, decoder, Rules.of(scenario.spec.server), datagrams=datagrams)
     control.send({"op": "ready"})
     server.run()
 

@@ -169,6 +169,13 @@ class DatagramFlow:
         if payload.start_ns is None:
             payload.start_ns = now_ns
         payload.left_bytes -= size
+        self._leave(payload, size)
+        if payload.left_bytes == 0:
+            self._current = None
+            self._finish(payload)
+
+    def _leave(self, payload: _Payload, size: int) -> None:
+        """Let a packet with `size` bytes of a payload go over the link."""
         size += self._options.header_bytes
         release_ns = self._link.send(payload.ready_ns, size)
         if release_ns is None:
@@ -181,17 +188,17 @@ class DatagramFlow:
                 payload.loss = Loss.MEDIUM
             else:
                 payload.arrived_ns = arrival_ns
-        if payload.left_bytes == 0:
-            self._current = None
-            self._finish(payload)
+
+    def _news_ns(self, payload: _Payload) -> int:
+        """Return when the token of a payload that has left comes back."""
+        if payload.loss is None:
+            return payload.arrived_ns + self._back_ns
+        return max(payload.sent_ns, self._now_ns) + self._patience_ns
 
     def _finish(self, payload: _Payload) -> None:
         assert payload.start_ns is not None
         arrived_ns = payload.arrived_ns if payload.loss is None else None
-        if arrived_ns is None:
-            self._tokens_ns.append(max(payload.sent_ns, self._now_ns) + self._patience_ns)
-        else:
-            self._tokens_ns.append(arrived_ns + self._back_ns)
+        self._tokens_ns.append(self._news_ns(payload))
         sent_ns = max(payload.sent_ns, payload.start_ns)
         delivery = Delivery(payload.start_ns, sent_ns, payload.wire_bytes, arrived_ns, payload.loss)
         payload.done(delivery)
