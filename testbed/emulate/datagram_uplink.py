@@ -10,7 +10,7 @@ Whether the packet then arrives is the relay's business, and news of that comes 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -142,7 +142,7 @@ class DatagramUplink:
         link: FifoLink,
         delays_ns: tuple[int, int],
         options: Datagram,
-        points: Iterable[Request],
+        points: Sequence[Request],
     ) -> None:
         self._clock = clock
         self._take = take
@@ -151,7 +151,7 @@ class DatagramUplink:
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             self._sock.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)
         self._flow = PacedFlow(link, delays_ns[1], options, self._emit)
-        self._points = {(p.point, p.kind): n for n, p in enumerate(points := tuple(points))}
+        self._points = {(p.point, p.kind): n for n, p in enumerate(points)}
         patience_ns = round(options.patience_ms * NS_PER_MS)
         self._terms = Terms(
             port=self._sock.getsockname()[1],
@@ -159,7 +159,7 @@ class DatagramUplink:
             padding_bytes=options.header_bytes - LEAST_HEADER_BYTES,
             grace_ns=delays_ns[0] + (_REORDER_NS if options.cancel else patience_ns),
             cancel=options.cancel,
-            points=points,
+            points=tuple(points),
         )
         self._answers = Reassembly(
             options.packet_bytes, self._terms.padding_bytes, _MOST_ANSWER_BYTES

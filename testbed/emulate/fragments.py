@@ -112,7 +112,7 @@ class Head(NamedTuple):
     Args:
         part: What it is.
         frame: Number of the frame.
-        index: Number of the fragment.
+        number: Of the fragment.
         last: Whether it is the last of its frame.
         point: Number of the operating point.
         deadline_us: Modulo 2³².
@@ -120,14 +120,14 @@ class Head(NamedTuple):
 
     part: Part
     frame: int
-    index: int = 0
+    number: int = 0
     last: bool = True
     point: int = 0
     deadline_us: int = 0
 
     def pack(self) -> bytes:
         """Return the header."""
-        index = self.index | (_LAST if self.last else 0)
+        index = self.number | (_LAST if self.last else 0)
         kind = _VERSION + self.part
         return HEAD.pack(kind, self.point, index, self.frame, self.deadline_us)
 
@@ -167,7 +167,7 @@ def fragments(head: Head, payload: Bytes, packet_bytes: int, padding_bytes: int)
         raise ValueError(f"{count} packets; a payload goes into {_MOST_FRAGMENTS} at most")
     padding = bytes(padding_bytes)
     for index in range(count):
-        its = head._replace(index=index, last=index == count - 1)
+        its = head._replace(number=index, last=index == count - 1)
         start = index * packet_bytes
         yield its.pack() + padding + payload[start : start + packet_bytes]
 
@@ -222,15 +222,15 @@ class Reassembly:
             partial = Partial(until_ns, head.point)
         elif partial.point != head.point:
             raise WireError(Fault.MALFORMED, f"frame {head.frame} changes its operating point")
-        if head.last and partial.last not in (None, head.index):
+        if head.last and partial.last not in (None, head.number):
             raise WireError(Fault.MALFORMED, f"frame {head.frame} ends twice")
-        end = head.index if head.last else partial.last
-        if end is not None and (head.index > end or any(index > end for index in partial.pieces)):
+        end = head.number if head.last else partial.last
+        if end is not None and (head.number > end or any(index > end for index in partial.pieces)):
             raise WireError(Fault.MALFORMED, f"frame {head.frame} goes on after its end")
         partial.last = end
         self._partials[head.frame] = partial
-        if head.index not in partial.pieces:
-            partial.pieces[head.index] = piece
+        if head.number not in partial.pieces:
+            partial.pieces[head.number] = piece
             cost = len(piece) + _PIECE_COST
             partial.cost_bytes += cost
             self.held_bytes += cost
@@ -244,7 +244,7 @@ class Reassembly:
         if len(piece) > full or (len(piece) < full and not head.last):
             message = f"a fragment of {len(piece)} bytes, where {full} were agreed on"
             raise WireError(Fault.MALFORMED, message)
-        if head.index * full + len(piece) > self._most_bytes:
+        if head.number * full + len(piece) > self._most_bytes:
             message = f"a fragment beyond the {self._most_bytes} bytes that a payload may have"
             raise WireError(Fault.OVERSIZED, message)
 

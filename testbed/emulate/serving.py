@@ -101,7 +101,9 @@ class Server:
         self.journal = Journal(say)
         self._limits = limits or Limits()
         self._listener = listener
-        self._datagrams = datagrams and Datagrams(datagrams, self._limits, self.journal)
+        self._datagrams: Datagrams | None = None
+        if datagrams is not None:
+            self._datagrams = Datagrams(datagrams, self._limits, self.journal)
         self._decoder = decoder
         self._token = token
         self._tls = tls
