@@ -166,7 +166,11 @@ class DatagramUplink:
         )
         self._woken_ns: int | None = None
         self.malformed = 0
-        line.agree(self._terms)
+        try:
+            line.agree(self._terms)
+        except BaseException:
+            self._sock.close()
+            raise
         clock.watch(self, self._read, lambda: None)
 
     def fileno(self) -> int:

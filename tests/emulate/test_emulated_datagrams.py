@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from testbed.emulate.engine import Options
+from testbed.emulate.engine import Options, emulate
 from testbed.emulate.run import emulate_all, refuse_inimitable
 from testbed.errors import TestbedError
 from testbed.simulate import simulate
@@ -20,10 +20,14 @@ BASE = (
 
 
 def both(world, *changes):
-    """Frames of both engines, in their order."""
+    """Frames of both engines, in their order.
+
+    What a busy machine makes late by some milliseconds is compared all the same: the fates here are
+    decided by tens of them.
+    """
     scenario = world(*BASE, *changes)
     simulated = simulate(scenario, "narrow", 1).frames.to_pandas()
-    emulated = emulate_all(scenario, Options()).rows[0].frames.to_pandas()
+    emulated = emulate(scenario, "narrow", 1, Options(tries=1)).rows.frames.to_pandas()
     return simulated, emulated
 
 
@@ -53,7 +57,7 @@ def test_what_a_slow_link_gives_up_is_what_the_simulator_gives_up(world, busy):
     )  # fmt: skip
 
     assert fates(emulated) == fates(simulated)
-    assert len(set(fates(emulated))) > 1
+    assert set(fates(emulated)) != {"on_time"}
     assert list(emulated["wire_bytes"]) == pytest.approx(
         list(simulated["wire_bytes"]), abs=2 * 1440
     )
@@ -76,7 +80,8 @@ def test_under_loss_as_many_frames_are_lost_as_in_the_simulator(world):
     # The same draws for the same packets in the same order: only what is given up can differ.
     simulated, emulated = both(
         world,
-        "network.uplink", {"kind": "loss", "rate": 0.01, "link": {"kind": "constant", "mbps": 10}},
+        "network.uplink",
+        {"kind": "loss", "rate": 0.01, "link": {"kind": "constant", "mbps": 10}, "delay_ms": 25},
         "network.transport", {"kind": "datagram"},
     )  # fmt: skip
 
@@ -90,7 +95,7 @@ def test_under_loss_as_many_frames_are_lost_as_in_the_simulator(world):
     ("transport", "says"),
     [
         ({"header_bytes": 28}, "header_bytes: 28; real ones .* are 40 at least"),
-        ({"packet_bytes": 1461}, "packets of 1501 bytes .* packet_bytes=1460"),
+        ({"packet_bytes": 1461}, "packets of 1501 bytes .*packet_bytes=1460"),
         ({"packet_bytes": 10}, "packet_bytes: 10; emulated are 64 at least"),
     ],
 )

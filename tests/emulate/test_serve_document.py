@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.emulate import bodies, protocol
+from testbed.emulate import bodies, fragments, protocol
 from testbed.emulate.bodies import CODECS, FATE_OF, MODES, Kind, Status
 from testbed.emulate.protocol import Fault, Type
 from testbed.emulate.serving_peer import Limits
@@ -23,6 +23,8 @@ LAYOUTS = {
     "PONG": bodies._PONG,
     "PING": bodies._PING,
     "FAREWELL": bodies._FAREWELL,
+    "DATAGRAMS": fragments._TERMS,
+    "Datagrams": fragments.HEAD,
 }
 SIZES = {"B": 1, "H": 2, "I": 4, "q": 8, "Q": 8, "d": 8}
 

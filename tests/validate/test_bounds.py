@@ -51,11 +51,9 @@ def test_a_bound_is_about_the_size_of_an_error_in_either_direction():
     assert Bound("total", "median", True, 1).value(stages) is None
 
 
-def test_datagrams_are_refused_before_anything_is_written(world):
-    with pytest.raises(
-        TestbedError, match="datagram is simulated only; emulated are tcp and ideal"
-    ):
-        refuse_inimitable(world("network.transport", {"kind": "datagram"}))
+def test_what_cannot_be_emulated_is_refused_before_anything_is_written(world):
+    with pytest.raises(TestbedError, match="header_bytes: 28; real ones"):
+        refuse_inimitable(world("network.transport", {"kind": "datagram", "header_bytes": 28}))
 
 
 @pytest.mark.parametrize(
