@@ -1,4 +1,4 @@
-"""Frames per second of wall time: stepping the environment against the simulator by itself.
+"""Frames per second of computing time: stepping the environment against the simulator by itself.
 
 The same scenario, seed and points: `simulate` with a policy that keeps one point, and the
 environment with the action of that point, as `gymnasium.make` gives it and without the wrappers
@@ -56,9 +56,9 @@ def main() -> None:
     speeds: dict[str, list[float]] = {}
     for _ in range(args.rounds):
         for title, program in programs.items():
-            start = time.perf_counter()
+            start = time.process_time()
             frames = program()
-            speeds.setdefault(title, []).append(frames / (time.perf_counter() - start))
+            speeds.setdefault(title, []).append(frames / (time.process_time() - start))
     base = statistics.median(speeds["simulate"])
     print(f"{'program':<26} {'frames/s':>10} {'ratio':>6}")
     for title, values in speeds.items():
