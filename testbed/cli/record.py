@@ -98,8 +98,8 @@ def record(
         int,
         typer.Option(
             min=1,
-            help="Pictures decoded together; several take less time, and give other last digits than "
-            "a live run.",
+            help="Pictures decoded together; several take less time and give other "
+            "last digits than a live run.",
         ),
     ] = 1,
     as_json: Annotated[
