@@ -94,6 +94,14 @@ def record(
     threads: Annotated[
         int, typer.Option(min=1, help="Of one picture; more seldom help networks of this size.")
     ] = 1,
+    batch: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Pictures decoded together; several take less time and give other "
+            "last digits than a live run.",
+        ),
+    ] = 1,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, with units in the keys.")
     ] = False,
@@ -122,7 +130,14 @@ def record(
     try:
         with progress_bar(f"recording {subject.detector.config.name}") as progress:
             recording = take(
-                subject, found, plan, folder, fps=fps, threads=threads, progress=progress
+                subject,
+                found,
+                plan,
+                folder,
+                fps=fps,
+                threads=threads,
+                batch=batch,
+                progress=progress,
             )
     except ValueError as error:
         raise TestbedError(str(error)) from error

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.detectors.answers import PICTURE_CODECS, is_picture_codec
-from testbed.detectors.detections import Detections, Fit
+from testbed.detectors.detections import Fit
 from testbed.detectors.split import SplitDetector
 from testbed.errors import TestbedError, UnknownName
+from testbed.evaluation.decoding import Input
 
 Picture = NDArray[np.uint8]
 
@@ -82,18 +83,13 @@ def shrunk(image: Picture, fit: Fit) -> Picture:
     return np.asarray(small, np.uint8)
 
 
-def detect_whole(detector: SplitDetector, image: Picture, original: tuple[int, int]) -> Detections:
-    """Return what a detector sees in a picture, run whole and at full width, unquantised.
+def whole_picture(detector: SplitDetector, image: Picture, original: tuple[int, int]) -> Input:
+    """Return a picture for a detector that is run whole, at full width and unquantised.
 
     Args:
         detector: A teacher, or a student whose bottleneck is handed on as it is.
         image: (H, W, 3) in RGB, perhaps smaller than it was.
         original: Height and width of the picture that the boxes are wanted for.
     """
-    import torch
-
-    device = next(detector.parameters()).device
     x, fit = detector.prepare(image)
-    fit = Fit(original, fit.resized, fit.canvas)
-    with torch.inference_mode(), detector.widths.at(1.0):
-        return detector.detect(detector.bottleneck(x[None].to(device)), [fit])[0]
+    return Input(detector, x[None], 1.0, Fit(original, fit.resized, fit.canvas), True)

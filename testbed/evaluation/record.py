@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import testbed
 from testbed.datasets.dataset import Dataset, Picture
@@ -29,7 +30,8 @@ from testbed.detectors.split import SplitDetector
 from testbed.errors import TestbedError
 from testbed.evaluation.chunks import Chunk, Store
 from testbed.evaluation.coco_map import coco_map, found_results
-from testbed.evaluation.offload import MAC_PER_PIXEL, PictureCodec, decode, detect_whole, shrunk
+from testbed.evaluation.decoding import Input, seen
+from testbed.evaluation.offload import MAC_PER_PIXEL, PictureCodec, decode, shrunk, whole_picture
 from testbed.metrics.boxes import Truth
 from testbed.metrics.evaluator import Evaluator
 from testbed.metrics.proxy import best_threshold, frame_f1
@@ -41,6 +43,7 @@ CHUNK_FRAMES = 32
 UNCODED_BITS = 16
 """Half floats, which no entropy coder takes."""
 
+Image = NDArray[np.uint8]
 Progress = Callable[[int, int], None]
 
 
@@ -105,10 +108,19 @@ class Subject:
         """The network that is recorded."""
         return self.whole if self.pair is None else self.pair.detector
 
-    def frame(self, image: np.ndarray[Any, np.dtype[np.uint8]], plan: Plan) -> Chunk:
-        """Return what the points of a plan make of one picture."""
+    def stretch(self, images: Sequence[Image], plan: Plan) -> Chunk:
+        """Return what the points of a plan make of some pictures, which are decoded together."""
+        sizes, pixels, inputs = zip(*(self._sent(image, plan) for image in images), strict=True)
+        return Chunk(
+            np.array(sizes, np.int64).T,
+            np.array(pixels, np.int64),
+            tuple(_answers(seen(same)) for same in zip(*inputs, strict=True)),
+        )
+
+    def _sent(self, image: Image, plan: Plan) -> tuple[list[int], int, list[Input]]:
+        """Return the bytes of each point, the pixels offloaded, and what each decoder gets."""
         sizes: list[int] = []
-        found: list[Detections] = []
+        inputs: list[Input] = []
         pixels = 0
         if self.pair is not None:
             x, fit = self.pair.detector.prepare(image)
@@ -123,26 +135,26 @@ class Subject:
                         point = OperatingPoint(width, bits, codec)
                         sent = plain if codec == "raw" else self.pair.pack(values, fit, point)
                         sizes.append(len(sent))
-                    found.append(self.pair.decode(plain))
+                    inputs.append(Input(self.pair.detector, *self.pair.unpack(plain), False))
         original = image.shape[0], image.shape[1]
         if plan.local:
             sizes.append(0)
-            found.append(detect_whole(self.whole, image, original))
+            inputs.append(whole_picture(self.whole, image, original))
         if plan.offload:
             small = shrunk(image, self.whole.prepare(image)[1])
             pixels = small.shape[0] * small.shape[1]
             for name in plan.offload:
                 data = PictureCodec.parse(name).encode(small)
                 sizes.append(len(data))
-                found.append(detect_whole(self.whole, decode(data), original))
-        return Chunk(
-            np.array(sizes, np.int64).reshape(-1, 1),
-            np.array([pixels], np.int64),
-            tuple(_answers(one) for one in found),
-        )
+                inputs.append(whole_picture(self.whole, decode(data), original))
+        return sizes, pixels, inputs
 
 
-def _answers(found: Detections) -> Answers:
+def _answers(found: Sequence[Detections]) -> Answers:
+    return joined([_answer(one) for one in found])
+
+
+def _answer(found: Detections) -> Answers:
     edges, score = written(found.boxes, found.scores)
     label = found.labels[: len(score)].astype(np.int64)
     return Answers(np.array([0, len(score)]), edges, label, score)
@@ -156,6 +168,7 @@ def record(
     *,
     fps: float | None = None,
     threads: int = 1,
+    batch: int = 1,
     progress: Progress = lambda done, total: None,
 ) -> Recording:
     """Record a detector on a data set, or go on where a run that was killed has stopped.
@@ -167,6 +180,8 @@ def record(
         folder: Where; nothing is done if this very recording is there already.
         fps: Of the video; what the data set says if left out.
         threads: Of torch. One is enough for small networks, and fights with nobody.
+        batch: Pictures that are decoded together. Several take less time, and give other last
+            digits than one at a time, which is what a live run does.
         progress: Called with frames done and their number.
 
     Raises:
@@ -176,7 +191,7 @@ def record(
     """
     pictures = in_order(dataset)
     _check(subject, dataset, plan)
-    header = _header(subject, dataset, plan, dataset.fps if fps is None else fps)
+    header = _header(subject, dataset, plan, dataset.fps if fps is None else fps, batch)
     if (folder / HEADER).is_file():
         known = load(folder)
         if known.id != header["id"]:
@@ -194,11 +209,12 @@ def record(
             stretch = pictures[start : start + CHUNK_FRAMES]
             chunk = store.get(number)
             if chunk is None:
-                frames = []
-                for done, picture in enumerate(stretch, start=start):
-                    progress(done, len(pictures))
-                    frames.append(subject.frame(dataset.load(picture), plan))
-                chunk = _joined(frames)
+                parts = []
+                for at in range(0, len(stretch), batch):
+                    progress(start + at, len(pictures))
+                    images = [dataset.load(picture) for picture in stretch[at : at + batch]]
+                    parts.append(subject.stretch(images, plan))
+                chunk = _joined(parts)
                 store.put(number, chunk)
             chunks.append(chunk)
     finally:
@@ -244,7 +260,9 @@ def _joined(chunks: Sequence[Chunk]) -> Chunk:
     )
 
 
-def _header(subject: Subject, dataset: Dataset, plan: Plan, fps: float | None) -> dict[str, Any]:
+def _header(
+    subject: Subject, dataset: Dataset, plan: Plan, fps: float | None, batch: int
+) -> dict[str, Any]:
     """Return what `recording.json` says before anything is recorded, with the id of it all."""
     config = subject.detector.config
     pictures = in_order(dataset)
@@ -259,7 +277,7 @@ def _header(subject: Subject, dataset: Dataset, plan: Plan, fps: float | None) -
         else:
             clips.append((picture.clip, 1))
     video = sum(frames for _, frames in clips) == len(pictures)
-    settings: dict[str, Any] = {"testbed": testbed.__version__}
+    settings: dict[str, Any] = {"testbed": testbed.__version__, "batch": batch}
     if subject.pair is not None:
         engine = type(subject.pair.engine).__name__
         settings |= {
@@ -357,7 +375,7 @@ def _finish(
 
 def _quality(
     truth: Truth, answers: Sequence[Answers], maps: Sequence[float]
-) -> tuple[float, np.ndarray[Any, np.dtype[np.float64]]]:
+) -> tuple[float, NDArray[np.float64]]:
     """Return the score above which boxes count, and with it F1 of (answers, frames).
 
     The threshold is the one that suits the answers with the highest mAP, and is that of all.

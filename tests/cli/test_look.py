@@ -259,7 +259,7 @@ def test_a_scenario_is_printed_as_it_stands(testbed, look, own_catalogue):
 
 def test_every_shipped_scenario_opens_with_a_comment_that_describes_it(look):
     for entry in look("ls", "scenarios"):
-        assert entry["description"].endswith("."), entry
+        assert entry["description"].endswith((".", "?")), entry
 
 
 @pytest.mark.parametrize(

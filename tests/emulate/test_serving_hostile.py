@@ -127,15 +127,15 @@ def drip(sock, data, stop_s):
 
 
 def test_a_slow_handshake_is_closed_in_the_stated_time():
-    with serving(limits=Limits(handshake_s=0.4)) as server, client(server) as line:
+    with serving(limits=Limits(handshake_s=1.5)) as server, client(server) as line:
         with stranger(server) as rogue:
             with suppress(OSError):
-                spent_s = drip(rogue, hello()[:100], 10)
+                spent_s = drip(rogue, hello()[:100], 30)
             eventually(lambda: server.journal.faults[Fault.SLOW] == 1)
         assert ask(line).status is Status.DECODED
 
-    assert 0.4 <= spent_s < 0.4 + LATE_S
-    assert server.lines == ["127.0.0.1: slow: no handshake within 0.4 s"]
+    assert 1.5 <= spent_s < 1.5 + LATE_S
+    assert server.lines == ["127.0.0.1: slow: no handshake within 1.5 s"]
 
 
 def test_a_slow_message_is_closed_in_the_stated_time_though_bytes_keep_coming():
@@ -160,10 +160,10 @@ def test_a_silent_peer_is_closed_in_the_stated_time():
 
 def test_a_peer_that_waits_for_its_answer_is_not_silent():
     gate = Gate()
-    with serving(gate, limits=Limits(idle_s=0.2)) as server, client(server) as line:
+    with serving(gate, limits=Limits(idle_s=1.0)) as server, client(server) as line:
         line.send(Request(0, POINT, Kind.STAND_IN), b"x")
         line.flush()
-        time.sleep(0.5)
+        time.sleep(1.5)
         gate.open()
         assert answers(line, 1)[0].status is Status.DECODED
 

@@ -85,7 +85,7 @@ def test_a_token_works_under_tls(pem):
 
 def test_peers_that_do_not_speak_tls_cost_others_nothing(pem, mutual):
     own = for_client(pem("ca.pem"), pem("client.pem"), pem("client.key"))
-    limits = Limits(handshake_s=0.5)
+    limits = Limits(handshake_s=1.5)
     with serving(tls=mutual, limits=limits) as server, client(server, tls=own) as line:
         with stranger(server) as rogue, stranger(server) as silent, stranger(server) as torn:
             rogue.sendall(hello())

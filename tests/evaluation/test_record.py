@@ -182,6 +182,20 @@ def test_what_is_there_is_not_done_again_and_what_is_another_is_refused(recorded
             other()
 
 
+def test_pictures_decoded_together_send_the_same_and_find_nearly_the_same(
+    recorded, subject, dataset, tmp_path
+):
+    together = record(subject, dataset, PLAN, tmp_path / "road", batch=3)
+    first, other = recorded.found(0), together.found(0)
+
+    assert together.id != recorded.id
+    assert (together.payload_bytes == recorded.payload_bytes).all()
+    assert np.abs(first.score[:5] - other.score[:5]).max() <= 2 / 65_535
+    assert [p.map for p in together.points] == pytest.approx(
+        [p.map for p in recorded.points], abs=0.02
+    )
+
+
 def test_half_floats_are_recorded_once_whatever_the_coders():
     plan = Plan((1.0,), (16, 8), ("zstd", "range"))
 

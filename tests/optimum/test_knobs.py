@@ -40,7 +40,7 @@ ANCHORS = {Mode.SPLIT: SMALL, Mode.OFFLOAD: JPEG, Mode.LOCAL: ALONE}
         (("mode", "codec"), {SMALL, PACKED, ALONE, JPEG, FINE_JPEG}),
         (KNOBS, set(LADDER)),
     ],
-    ids=str,
+    ids=lambda value: " and ".join(value) or "none" if isinstance(value, tuple) else "",
 )
 def test_a_frozen_knob_takes_away_the_points_that_need_it(free, rungs):
     assert set(restricted(LADDER, ANCHORS, free)) == rungs
