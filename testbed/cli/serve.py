@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import ssl
 
     from testbed.emulate.decoding import Decoder
+    from testbed.emulate.decoding_live import Network
     from testbed.emulate.serving import Rules, Server
     from testbed.emulate.serving_peer import Limits
     from testbed.scenario import Scenario
@@ -52,6 +53,9 @@ def serve(
     ] = "127.0.0.1:7070",
     weights: Annotated[
         Path | None, typer.Option(help="Decode with this network instead of standing in.")
+    ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="With --weights: decode whole pictures with this network.")
     ] = None,
     network: Annotated[
         str | None, typer.Option(help="What somebody's file holds, such as efficientdet-d2-bw.")
@@ -98,7 +102,9 @@ def serve(
 
     Peers that break the protocol are told so, closed and logged once; docs/serve.md has the limits.
     """
+    from testbed.detectors.shipped import locate
     from testbed.emulate import address, keys
+    from testbed.emulate.decoding_live import Network
     from testbed.emulate.serving import Rules
     from testbed.emulate.serving_peer import Limits
     from testbed.errors import TestbedError
@@ -117,8 +123,8 @@ def serve(
     }
     rules = replace(rules, **{name: it for name, it in changed.items() if it is not None})
     count = workers or (loaded.spec.server.workers if loaded else 1)
-    if weights is None and (network or device != "cpu" or threads):
-        raise TestbedError("--network, --device and --threads are of --weights")
+    if weights is None and (network or device != "cpu" or threads or teacher):
+        raise TestbedError("--teacher, --network, --device and --threads are of --weights")
     if weights is not None and profile is not None:
         raise TestbedError("--profile says how long to wait when nothing decodes; --weights does")
     listener = address.listen(place)
@@ -126,7 +132,9 @@ def serve(
         if weights is None:
             decoder, what = _stand_in(loaded, detectors or [], profile, count)
         else:
-            decoder, what = _live(weights, network, device, threads, loaded, detectors or [], count)
+            whole = None if teacher is None else str(locate(teacher))
+            its = Network(str(locate(weights)), network, device, threads, whole)
+            decoder, what = _live(its, loaded, detectors or [], count)
         try:
             limits = Limits(payload_bytes=round(max_payload_mb * MB), connections=max_connections)
             _run(listener, decoder, rules, limits, token, tls, what)
@@ -185,18 +193,16 @@ def _stand_in(
 
 
 def _live(
-    weights: Path, network: str | None, device: str, threads: int | None,
-    loaded: Scenario | None, detectors: Sequence[str], workers: int,
-) -> tuple[Decoder, str]:  # fmt: skip
-    from testbed.detectors.shipped import locate
-    from testbed.emulate.decoding_live import Live, Network, names_of
+    network: Network, loaded: Scenario | None, detectors: Sequence[str], workers: int
+) -> tuple[Decoder, str]:
+    from testbed.emulate.decoding_live import Live, names_of
 
-    weights = locate(weights)  # at once, not after torch has been imported
-    names = {*names_of(weights, network), *detectors}
+    names = {*names_of(Path(network.weights), network.network), *detectors}
     if loaded is not None:
         names |= {client.detector.name for client in loaded.clients}
-    live = Live(Network(str(weights), network, device, threads), names, workers=workers, say=_say)
-    return live, f"decodes {', '.join(sorted(names))} with {weights} on {device}"
+    live = Live(network, names, workers=workers, say=_say)
+    what = f"decodes {', '.join(sorted(names))} with {network.weights} on {network.device}"
+    return live, what if network.teacher is None else f"{what}, pictures with {network.teacher}"
 
 
 def _run(

@@ -1,9 +1,9 @@
 """A network that decodes, in processes of its own: what breaks one of them breaks no server.
 
 Bytes between the server and a worker, little-endian, on a socket pair that nobody else has: a batch
-is its size (4), then the number of frames (4), then for each the most boxes (2), its length (4) and
-its payload; the results are their size (4), the instant (8), then for each frame a `Status` (1),
-the parts of a pixel (1), the length of the boxes (4) and the boxes.
+is its size (4), then the number of frames (4), then for each its kind (1), the most boxes (2), its
+length (4) and its payload; the results are their size (4), the instant (8), then for each frame a
+`Status` (1), the parts of a pixel (1), the length of the boxes (4) and the boxes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from testbed.errors import EnvironmentLacks, TestbedError, did_you_mean
 from testbed.model import NS_PER_S
 
 SIZE = struct.Struct("<I")
-FRAME = struct.Struct("<HI")
+FRAME = struct.Struct("<BHI")
 ENDED = struct.Struct("<q")
 RESULT = struct.Struct("<BBI")
 
@@ -45,12 +45,15 @@ class Network:
         network: Name of the configuration in somebody's file.
         device: Of torch.
         threads: Of torch, in each worker; None for torch's own choice.
+        teacher: File of the network that decodes whole pictures, run at full width; None if
+            pictures are not decoded.
     """
 
     weights: str
     network: str | None = None
     device: str = "cpu"
     threads: int | None = None
+    teacher: str | None = None
 
 
 class _Worker:
@@ -139,11 +142,13 @@ class Live:
 
     def admit(
         self, detector: str, request: Request, payload: memoryview
-    ) -> tuple[int, memoryview] | None:
-        """Return the payload of a bottleneck; None for anything else."""
-        if request.kind is not Kind.BOTTLENECK:
+    ) -> tuple[Kind, int, memoryview] | None:
+        """Return a bottleneck, or a picture if there is a teacher; None for anything else."""
+        if request.kind is Kind.PICTURE and self._network.teacher is None:
             return None
-        return request.most_boxes, payload
+        if request.kind is Kind.STAND_IN:
+            return None
+        return request.kind, request.most_boxes, payload
 
     def begin(self, worker: int, batch: list[Job], now_ns: int) -> None:
         """Hand a batch to a worker, or fail it if the worker is not there."""
@@ -151,8 +156,8 @@ class Live:
         own.batch, own.until_ns = batch, now_ns + round(BATCH_S * NS_PER_S)
         chunks: list[bytes | memoryview] = [SIZE.pack(len(batch))]
         for job in batch:
-            most, payload = job.work
-            chunks += [FRAME.pack(most, len(payload)), payload]
+            kind, most, payload = job.work
+            chunks += [FRAME.pack(kind, most, len(payload)), payload]
         try:
             own.sock.sendall(SIZE.pack(sum(map(len, chunks))) + b"".join(chunks))
         except OSError:

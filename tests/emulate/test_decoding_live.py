@@ -39,10 +39,11 @@ def pair(weights):
     return SplitPair(load(weights))
 
 
-def live(weights, **options):
+def live(weights, teacher=None, **options):
     from testbed.emulate.decoding_live import Live, Network, names_of
 
-    return Live(Network(str(weights), threads=1), names_of(weights, None), **options)
+    network = Network(str(weights), threads=1, teacher=teacher)
+    return Live(network, names_of(weights, None), **options)
 
 
 def payloads(pair, count):
@@ -109,3 +110,28 @@ def test_a_file_without_a_network_is_named(tmp_path):
     junk.write_bytes(b"junk")
     with pytest.raises(TestbedError, match=r"junk\.safetensors: no safetensors file"):
         live(junk)
+
+
+def test_a_picture_is_decoded_by_the_teacher_and_anything_else_is_not(weights, pair):
+    import cv2
+    import numpy as np
+
+    from testbed.detectors.answers import written
+    from testbed.emulate.decoding_worker import look, picture
+    from testbed.model import Mode
+
+    image = np.random.default_rng(5).integers(0, 255, (90, 160, 3), dtype=np.uint8)
+    data = cv2.imencode(".jpg", image)[1].tobytes()
+    point = OperatingPoint(1.0, 8, "jpeg-95", Mode.OFFLOAD)
+    with (
+        serving(live(weights, teacher=str(weights))) as server,
+        client(server, detector="tiny-d0-bw") as line,
+    ):
+        for number, payload in enumerate((data, data[:50], b"no picture", b"")):
+            line.send(Request(number, point, Kind.PICTURE), payload)
+        found = answers(line, 4, PATIENCE_S)
+
+    assert [found[n].status.name for n in range(4)] == ["DECODED", *["UNDECODABLE"] * 3]
+    alone = look(pair.detector, picture(data))
+    assert len(alone) > 0
+    np.testing.assert_allclose(found[0].detections().boxes, written(alone).boxes[:100], atol=1)
