@@ -359,6 +359,7 @@ class Server:
         peer.owed -= 1
         if peer.state not in (State.OPEN, State.ENDING):
             return
+        peer.since_ns = max(peer.since_ns, at_ns)  # it has had nothing to say until now
         datagrams = self._datagrams
         if datagrams is not None and not datagrams.speaks(peer):
             datagrams = None
