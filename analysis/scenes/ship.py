@@ -3,7 +3,7 @@
     python analysis/scenes/ship.py [--data analysis/scenes/data] RUN/final.safetensors ...
 
 Takes a student's batch-norm statistics anew from 64 training pictures, because the widths between
-the ends are drawn too seldom for statistics to settle in so short a training (`statistics.png`),
+the ends are drawn too seldom for statistics to settle in so short a training,
 and writes the network in 16 bits to `testbed/detectors/trained/`.
 """
 

@@ -1,7 +1,6 @@
 """Weights that come with the testbed, by the name of their network.
 
-They lie in `trained/` beside this module, in half precision; `analysis/scenes/` has the recipes
-and logs of their training.
+They lie in `trained/` beside this module, in half precision; `analysis/scenes/` has the recipes.
 """
 
 from __future__ import annotations
