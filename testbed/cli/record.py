@@ -94,6 +94,9 @@ def record(
     threads: Annotated[
         int, typer.Option(min=1, help="Of one picture; more seldom help networks of this size.")
     ] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that share the frames; they change no digit.")
+    ] = 1,
     batch: Annotated[
         int,
         typer.Option(
@@ -136,6 +139,7 @@ def record(
                 folder,
                 fps=fps,
                 threads=threads,
+                workers=workers,
                 batch=batch,
                 progress=progress,
             )

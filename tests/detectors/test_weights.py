@@ -462,8 +462,8 @@ def test_a_student_is_refused_beside_another_teacher(couple):
     student, base, path = couple
     weights.save(student, path, half=True, base=base)
     weights.save(build(find("tiny-d0"), seed=7), base, half=True)
-    with pytest.raises(WeightsError, match="builds on another teacher.safetensors"):
+    with pytest.raises(WeightsError, match=r"builds on another teacher\.safetensors"):
         weights.load(path)
     base.unlink()
-    with pytest.raises(WeightsError, match=r"builds on teacher.safetensors, which does not lie"):
+    with pytest.raises(WeightsError, match=r"builds on teacher\.safetensors, which does not lie"):
         weights.load(path)
