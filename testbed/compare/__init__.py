@@ -29,6 +29,7 @@ from testbed.compare.within import (
     ladders_of,
     paired,
     primary,
+    primary_of,
     utility_of,
     verdicts,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "paired",
     "points_of",
     "primary",
+    "primary_of",
     "summary",
     "utility_of",
     "verdicts",
