@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import testbed
 from testbed import compare, on_demand, records, report, scoring
 from testbed.clients.gather import client_names
+from testbed.detectors.published import DetectorTable
 from testbed.detectors.recording import Recording
 from testbed.model import NS_PER_MS, NS_PER_S, Ladder, Rung
 from testbed.records import RunRows
@@ -193,6 +194,12 @@ def _provenance(
                 for rung in scenario.clients[group].ladder
             ]
             for name, group in names
+        },
+        "jpeg95_bytes": {
+            name: table.jpeg95_bytes
+            for name, group in names
+            if isinstance(table := scenario.clients[group].detector, DetectorTable)
+            and table.jpeg95_bytes is not None
         },
         "capacity_mbps": capacity,
         "warnings": [*warnings, *scenario.warnings, *_radio_warnings(rows)],

@@ -41,11 +41,19 @@ def compare(
     front: Annotated[
         bool, typer.Option("--front", help="Two metrics at once, over runs of other weights.")
     ] = False,
-    metric: Annotated[str, typer.Option(help="With --across: what is compared.")] = "on_time_map",
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="With --across: what is compared; left out, streaming mAP where every run has it, "
+            "else on-time mAP."
+        ),
+    ] = None,
     against: Annotated[
         str, typer.Option(help="With --across: a policy, or the best static one of each trace.")
     ] = "best-fixed",
-    gain: Annotated[str, typer.Option(help="With --front: better high.")] = "on_time_map",
+    gain: Annotated[
+        str | None, typer.Option(help="With --front: better high; left out, as with --across.")
+    ] = None,
     cost: Annotated[str, typer.Option(help="With --front: better low.")] = "energy_per_frame_j",
     junit: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Write the runs' claims as JUnit XML.")
@@ -89,7 +97,7 @@ def _names(runs: list[Path]) -> list[str]:
     return names if len(set(names)) == len(names) else [str(run) for run in runs]
 
 
-def _across(read: Mapping[str, Run], metric: str, against: str, *, as_json: bool) -> None:
+def _across(read: Mapping[str, Run], metric: str | None, against: str, *, as_json: bool) -> None:
     import json
 
     from testbed import compare as comparing
@@ -149,11 +157,12 @@ def _contrast_cells(row: Contrast) -> list[str]:
     ]
 
 
-def _front(read: Mapping[str, Run], gain: str, cost: str, *, as_json: bool) -> None:
+def _front(read: Mapping[str, Run], wanted: str | None, cost: str, *, as_json: bool) -> None:
     from testbed import compare as comparing
     from testbed.cli.page import Page, Table
     from testbed.metrics import METRICS
 
+    gain = wanted or comparing.primary_of(comparing.figures_of(run) for run in read.values())
     settings = {
         label: {comparing.world_of(read[name]): comparing.figures_of(read[name]) for name in names}
         for label, names in comparing.weightings(read).items()

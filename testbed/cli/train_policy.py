@@ -78,9 +78,22 @@ def _show(result: dict[str, Any]) -> None:
         table.add_row(name, f"{value:.4f}")
     console().print(table)
     for row in result["contrasts"]:
-        said = f"{row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"
+        console().print(_contrast("learned", row), soft_wrap=True)
+    over = result["over_seeds"]
+    if over["deviation"] is not None:
         console().print(
-            f"learned against {row['against']}: {row['verdict']}, {said}, 95 % over "
-            f"{row['traces']} traces, p = {row['p_holm']:.2g} after Holm",
+            f"{over['seeds']} seeds: mean {over['mean']:.4f}, standard deviation "
+            f"{over['deviation']:.4f}, from {over['least']:.4f} to {over['most']:.4f}",
             soft_wrap=True,
         )
+        for row in over["contrasts"]:
+            console().print(_contrast("mean over seeds", row), soft_wrap=True)
+
+
+def _contrast(who: str, row: dict[str, Any]) -> str:
+    """Return a difference to a rival in words."""
+    said = f"{row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"
+    return (
+        f"{who} against {row['against']}: {row['verdict']}, {said}, 95 % over "
+        f"{row['traces']} traces, p = {row['p_holm']:.2g} after Holm"
+    )

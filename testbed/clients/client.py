@@ -294,7 +294,9 @@ class Client(ABC):
 
     def _share_of_run(self, start_ns: int, end_ns: int) -> float:
         """Return the share of a stretch that goes beyond the end of the run that lies within it."""
-        return max(0, self._end_ns - start_ns) / (end_ns - start_ns)
+        if start_ns >= self._end_ns:  # payloads that leave together may take no time at all
+            return 0.0
+        return (self._end_ns - start_ns) / (end_ns - start_ns)
 
     def _answered(self, frame: FrameRecord) -> None:
         """Take an answer of the server's that is here now."""

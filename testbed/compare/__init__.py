@@ -6,7 +6,7 @@ two metrics at once; `settings` says which runs go together; `junit` writes clai
 """
 
 from testbed.compare.across import Contrast, across, family_of, no_difference_shown
-from testbed.compare.baselines import Baseline, at_matched_map, baselines
+from testbed.compare.baselines import Baseline, at_matched_map, baselines, beside_one_picture
 from testbed.compare.fronts import Coverage, coverage, front, hypervolume, points_of
 from testbed.compare.junit import junit
 from testbed.compare.outcome import summary
@@ -29,6 +29,7 @@ from testbed.compare.within import (
     ladders_of,
     paired,
     primary,
+    primary_of,
     utility_of,
     verdicts,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "across",
     "at_matched_map",
     "baselines",
+    "beside_one_picture",
     "best_fixed",
     "between_runs",
     "check_claims",
@@ -65,6 +67,7 @@ __all__ = [
     "paired",
     "points_of",
     "primary",
+    "primary_of",
     "summary",
     "utility_of",
     "verdicts",

@@ -19,7 +19,7 @@ from testbed.compare.inference import (
     sign_flip,
     worst_mean,
 )
-from testbed.compare.within import BEST_FIXED, PRIMARY, Kinds, best_fixed
+from testbed.compare.within import BEST_FIXED, Kinds, best_fixed, primary_of
 from testbed.errors import TestbedError, UnknownName
 from testbed.metrics import CONFIDENCE, METRICS, Figures
 
@@ -62,7 +62,7 @@ def across(
     kinds: Kinds,
     *,
     against: str = BEST_FIXED,
-    metric: str = PRIMARY,
+    metric: str | None = None,
     families: Mapping[str, str] | None = None,
     confidence: float = CONFIDENCE,
 ) -> list[Contrast]:
@@ -73,7 +73,8 @@ def across(
         kinds: From policy to its kind.
         against: A policy, or `best-fixed`: on each trace the static policy that is best there, in
             hindsight, the hardest rival that does not adapt.
-        metric: What is compared.
+        metric: What is compared; None for streaming mAP where every policy has it on every trace,
+            else on-time mAP.
         families: From trace to the family it is of; one family of all if None.
         confidence: Of intervals, and of the verdicts on `p_holm`.
 
@@ -82,6 +83,7 @@ def across(
         TestbedError: The metric has no better direction, no policy is static, or a figure is not
             finite: leaving its trace out would flatter whoever has it.
     """
+    metric = primary_of(traces.values()) if metric is None else metric
     if metric not in METRICS:
         raise UnknownName("metric", metric, METRICS)
     if METRICS[metric].better is None:

@@ -119,6 +119,30 @@ def at_matched_map(ladder: Sequence[Rung]) -> str | None:
     )
 
 
+def beside_one_picture(ladder: Sequence[Rung], jpeg95_bytes: int) -> str | None:
+    """Return how the split points compare with one photo that somebody compressed, in words.
+
+    That is all there is of pictures where a detector is a published table: a size, and no mAP, so
+    that no point of the ladder can stand for it. None without split points.
+    """
+    split = sorted(
+        (rung for rung in ladder if rung["mode"] == Mode.SPLIT), key=lambda rung: rung["width"]
+    )
+    if not split:
+        return None
+    told = (
+        f"One stock photo of the detector's size is a JPEG of {jpeg95_bytes:,} bytes at quality 95"
+    )
+    larger = [rung for rung in split if rung["payload_bytes"] > jpeg95_bytes]
+    if not larger:
+        return f"{told}, more than any split point of the ladder sends."
+    listed = ", ".join(f"{_named(rung)} ({rung['payload_bytes']:,} bytes)" for rung in larger)
+    return (
+        f"{told}: sending the whole picture beats {listed} on bytes. What mAP it would have is not "
+        "published, so it is no point of the ladder."
+    )
+
+
 def _roles(ladder: Sequence[Rung]) -> Iterator[tuple[str, Any, str]]:
     """Yield each rival's name, what tells its policies, and what to do if there are none.
 

@@ -85,6 +85,12 @@ def primary(figures: Figures) -> str:
     return "streaming_map" if figures and of_boxes else PRIMARY
 
 
+def primary_of(runs: Iterable[Figures]) -> str:
+    """Return the metric that a verdict over several runs is about: theirs, if they agree."""
+    found = {primary(figures) for figures in runs}
+    return found.pop() if len(found) == 1 else PRIMARY
+
+
 def compared(figures: Figures) -> tuple[str, ...]:
     """Return the metrics whose differences are shown."""
     return COMPARED if primary(figures) == PRIMARY else (*OF_BOXES, *COMPARED)

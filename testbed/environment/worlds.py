@@ -24,14 +24,17 @@ def on_traces(
     """Return a scenario once for each trace, which its uplink replays from a random start.
 
     Args:
-        scenario: A file, or the name of one in the catalogue; its uplink must be a `replay`.
+        scenario: A file, or the name of one in the catalogue; its uplink must be a `replay`, or
+            hold one in its `link`.
         traces: Names in the catalogue, or paths.
         overrides: Of other keys, as for `testbed run --set`.
 
     Raises:
         InputErrors: Something is wrong with one of them.
     """
-    common = ["network.uplink.start_s=random", *overrides]
-    return tuple(
-        load(scenario, [f"network.uplink.trace={json.dumps(trace)}", *common]) for trace in traces
-    )
+    others, key = list(overrides), "network.uplink"
+    uplink = load(scenario, others).spec.network.uplink
+    while not hasattr(uplink, "trace") and hasattr(uplink, "link"):
+        key, uplink = f"{key}.link", uplink.link
+    own = f"{key}.start_s=random"
+    return tuple(load(scenario, [*others, own, f"{key}.trace={json.dumps(t)}"]) for t in traces)

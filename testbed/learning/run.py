@@ -157,6 +157,7 @@ def judge(config: PolicyConfig, sets: Sets, networks: dict[int, Network]) -> dic
         "runs": runs,
         "learned": score.mean(ours),
         "learned_by_seed": {str(key): score.mean(found) for key, found in learned.items()},
+        "over_seeds": score.over_seeds(list(learned.values()), rivals),
         "validation_by_seed": {str(key): value for key, value in values.items()},
         "policies": {name: score.mean(found) for name, found in policies.items()},
         "points": {name: score.mean(found) for name, found in points.items()},

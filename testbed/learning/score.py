@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -104,6 +105,28 @@ def hindsight(worth: Mapping[str, OnTraces]) -> OnTraces:
     """Return what whoever is best on a trace is worth there."""
     traces = next(iter(worth.values()))
     return {trace: max(values[trace] for values in worth.values()) for trace in traces}
+
+
+def over_seeds(learned: Sequence[OnTraces], rivals: Mapping[str, OnTraces]) -> dict[str, Any]:
+    """Return what training is worth whatever the seed: mean, spread, differences to rivals.
+
+    What one seed gives is luck in part; in the contrasts each trace has the mean over the seeds,
+    so that they say what to expect of a training, and not of the network that is kept.
+
+    Args:
+        learned: What the network of each seed is worth on each trace.
+        rivals: As for `contrasts`.
+    """
+    means = [mean(found) for found in learned]
+    each = {t: math.fsum(found[t] for found in learned) / len(learned) for t in learned[0]}
+    return {
+        "seeds": len(means),
+        "mean": math.fsum(means) / len(means),
+        "deviation": statistics.stdev(means) if len(means) > 1 else None,
+        "least": min(means),
+        "most": max(means),
+        "contrasts": contrasts(each, rivals),
+    }
 
 
 def contrasts(ours: OnTraces, rivals: Mapping[str, OnTraces]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ links.register("jitter", "testbed.links.delay:Jitter")
 links.register("loss", "testbed.links.loss:RandomLoss")
 links.register("outage", "testbed.links.outage:Outage")
 links.register("replay", "testbed.links.replay:Replay")
+links.register("shared", "testbed.links.shared:Shared")
 links.register("wifi", "testbed.links.wifi:Wifi")
 
 transports = Registry("transport")

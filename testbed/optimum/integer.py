@@ -76,7 +76,7 @@ def integer_optimum(problem: Problem, *, limit_s: float = 60.0) -> tuple[float, 
     for t in range(frames):
         x, q, z = t * width, t * width + count, t * width + count + 1
         chosen = {x + int(a): 1.0 for a in place}
-        payload = {x + int(a): -float(units[a]) for a in place[problem.sends]}
+        payload = {x + int(a): -float(units[t, a]) for a in place[problem.sends]}
         constrain(chosen, 1, 1)
         constrain({q: 1.0} | payload, 0, np.inf)
         constrain(

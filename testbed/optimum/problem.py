@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from testbed.detectors.recording import Recording
+from testbed.clients.film import Film, film_of
 from testbed.devices.radio import Radio
 from testbed.errors import TestbedError
 from testbed.links import links
@@ -23,6 +24,19 @@ from testbed.scenario import LinkSpec, Scenario
 from testbed.scenario.channels import CELL
 from testbed.streams import stream
 
+_NEVER = 2**62
+
+
+class Exact(NamedTuple):
+    """Columns of a problem, by frame, or by frame and rung, or by rung."""
+
+    gone_ns: list[int]
+    encode_ns: list[list[int]]
+    latest_ns: list[list[int]]
+    units: list[list[int]]
+    sends: list[bool]
+    skips: list[bool]
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -34,7 +48,7 @@ class Problem:
     reach in the simulator.
 
     Args:
-        rungs: The ladder, cheapest payload first; of a recording each with the least it ever sends.
+        rungs: The ladder, cheapest payload first.
         captured_ns: When each frame is captured; increasing.
         encode_ns: Of shape (frames, rungs): time on the device.
         latest_ns: Of the same shape: last instant at which an upload may end and its answer be in
@@ -44,6 +58,10 @@ class Problem:
         utility: What a frame is worth; `testbed.metrics.utility`.
         may_refuse: Whether a payload may be lost without using the link, as a full queue does it.
         awake_ns: When the radio can send at the earliest, having slept at first.
+        waking_ns: How long the first upload waits for it.
+        payload_bytes: Of shape (frames, rungs): what each point sends of each frame, where that
+            depends on the frame; None where every frame sends what the rungs say.
+        queue_limit: Most frames that wait for the encoder, the oldest giving way; None for any.
     """
 
     rungs: tuple[Rung, ...]
@@ -55,11 +73,32 @@ class Problem:
     utility: Utility
     may_refuse: bool = False
     awake_ns: int = 0
+    waking_ns: int = 0
+    payload_bytes: Ints | None = None
+    queue_limit: int | None = None
 
     @property
     def frames(self) -> int:
         """How many frames there are."""
         return len(self.captured_ns)
+
+    @cached_property
+    def gone_ns(self) -> Ints:
+        """When each frame, if it still waits for the encoder then, has given way to newer ones."""
+        gone = np.full(self.frames, _NEVER)
+        if self.queue_limit is not None and self.queue_limit < self.frames:
+            gone[: -self.queue_limit] = self.captured_ns[self.queue_limit :]
+        return gone
+
+    @cached_property
+    def exact(self) -> Exact:
+        """What one decision is looked up in, quicker than in arrays."""
+        return Exact(
+            *(
+                getattr(self, name).tolist()
+                for name in ("gone_ns", "encode_ns", "latest_ns", "units", "sends", "skips")
+            )
+        )
 
     @cached_property
     def worth(self) -> Worth:
@@ -83,14 +122,17 @@ class Problem:
 
     @cached_property
     def units(self) -> Ints:
-        """Payload of each rung in units of the curve."""
-        sizes = [rung.payload_bytes * self.curve.units_per_byte for rung in self.rungs]
-        return np.array(sizes, np.int64)
+        """Payload of each frame and rung in units of the curve, (frames, rungs)."""
+        sizes = self.payload_bytes
+        if sizes is None:
+            each = np.array([rung.payload_bytes for rung in self.rungs], np.int64)
+            sizes = np.broadcast_to(each, (self.frames, len(each)))
+        return sizes * self.curve.units_per_byte
 
     @cached_property
     def sends(self) -> NDArray[np.bool_]:
         """Which rungs use the link."""
-        return self.units > 0
+        return np.array([rung.payload_bytes > 0 for rung in self.rungs])
 
     @cached_property
     def skips(self) -> NDArray[np.bool_]:
@@ -123,12 +165,13 @@ def problem_of(scenario: Scenario, seed: int, utility: Utility | None = None) ->
     captured = [at for at in captured if at < spec.duration_ns]
     if not captured:
         raise TestbedError("no frame is captured, so there is nothing to decide")
-    rungs = tuple(_smallest(rung, group.detector) for rung in group.ladder)
+    rungs = group.ladder.rungs
     spent = np.array([float(rung.encode_ns) for rung in rungs])
     factors = _factors(group.device.jitter_cv, seed, name, len(captured))
     encode_ns = np.floor(np.outer(factors, spent)).astype(np.int64)
     sends = [place for place, rung in enumerate(rungs) if rung.payload_bytes]
     first_ns = captured[0] + min((int(encode_ns[0, place]) for place in sends), default=0)
+    awake_ns = Radio(group.radio).wake(first_ns)
     up, down = spec.network.uplink, spec.network.downlink
     uplink = _medium(up, name, "uplink", seed)
     ideal = spec.network.transport.kind == "ideal"
@@ -144,16 +187,22 @@ def problem_of(scenario: Scenario, seed: int, utility: Utility | None = None) ->
         curve=uplink.capacity,
         utility=utility or spec.utility.weights,
         may_refuse=up.queue_bytes is not None or uplink.queue is not None or not ideal,
-        awake_ns=Radio(group.radio).wake(first_ns),
+        awake_ns=awake_ns,
+        waking_ns=awake_ns - first_ns,
+        queue_limit=group.spec.queue.limit if group.spec.queue.drop == "oldest" else None,
+        payload_bytes=_sizes(film_of(group, seed, name, len(captured)), rungs),
     )  # fmt: skip
 
 
-def _smallest(rung: Rung, detector: object) -> Rung:
-    """Return a rung with the least it ever sends, so that the bound holds for every frame."""
-    if not isinstance(detector, Recording) or not rung.payload_bytes:
-        return rung
-    sizes = detector.payload_bytes[detector.index(rung.point)]
-    return replace(rung, payload_bytes=int(sizes.min()))
+def _sizes(film: Film | None, rungs: Sequence[Rung]) -> Ints | None:
+    """Return what each point sends of each picture that a client sees; None if it sees none."""
+    if film is None:
+        return None
+
+    def sent(rung: Rung, picture: int) -> int:
+        return film.payload_bytes(rung, picture) if rung.payload_bytes else 0
+
+    return np.array([[sent(rung, picture) for rung in rungs] for picture in film.seen], np.int64)
 
 
 def _factors(cv: float, seed: int, name: str, count: int) -> Floats:

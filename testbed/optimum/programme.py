@@ -113,15 +113,14 @@ class Grid:
         in_time, wait, backlog, unsent = self._step(frame)
         every = np.arange(len(problem.rungs))[None, None, :]
         missed = problem.utility.miss
-        gain = np.where(in_time, problem.accuracy, -missed) - problem.price
+        gain = np.where(in_time, problem.accuracy - problem.price, -missed - problem.price)
         for age in range(self.ages):
             later = min(age + 1, self.ages - 1)
             late = problem.utility.age * min(age + 1, AGE_CAP) / AGE_CAP
-            after = np.where(
-                in_time,
-                value[0][wait[:, None, :], backlog, every],
-                value[later][wait[:, None, :], backlog, every] - late,
-            )
+            after = value[0][wait[:, None, :], backlog, every]
+            if later:
+                aged = value[later][wait[:, None, :], backlog, every] - late
+                after = np.where(in_time, after, aged)
             if problem.may_refuse:
                 lost = value[later][wait[:, None, :], unsent[:, :, None], every] - late
                 after = np.maximum(after, lost - in_time * (problem.accuracy + missed))
@@ -147,7 +146,7 @@ class Grid:
         instants, where = np.unique(latest, return_inverse=True)
         limits = np.array([curve.offered(int(t)) if t >= 0 else -1 for t in instants], np.int64)
         reach = self.offered[frame] + self.backlog
-        sent = np.maximum(reach[None, :, None], passed[:, None, :]) + problem.units
+        sent = np.maximum(reach[None, :, None], passed[:, None, :]) + problem.units[frame]
         own = (ready <= at + problem.deadline_ns) & ~problem.skips
         in_time = np.where(problem.sends, sent <= limits[where], own[:, None, :])
         busy = np.where(problem.skips, at + self.waits[:, None], ready)
@@ -190,4 +189,7 @@ class Grid:
         later = min(age + 1, self.ages - 1)
         late = problem.utility.age * min(age + 1, AGE_CAP) / AGE_CAP + problem.utility.miss
         dropped = value[later][wait[:, None], self.bin_of(quiet)[None, :]] - late
-        before[age, 1:, :-1] = np.maximum(before[age, 1:, :-1], dropped)
+        decided = before[age, 1:, :-1]
+        late_to_decide = free + int(self._after[frame]) > problem.gone_ns[frame]
+        kept = np.where(late_to_decide[:, None, None], -np.inf, decided)
+        before[age, 1:, :-1] = np.maximum(kept, dropped)

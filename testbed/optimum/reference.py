@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from testbed.metrics.utility import AGE_CAP, Floats
+from testbed.metrics.utility import AGE_CAP, Floats, Ints
 from testbed.optimum.problem import Problem
 from testbed.optimum.programme import Grid
 
@@ -31,8 +31,9 @@ class Optimum:
 def solve(problem: Problem, bins: int | None = None) -> Optimum:
     """Return a plan and bounds on the best value.
 
-    The plan is the better of two, which the values of the grid recommend that are rounded up and
-    those that are rounded down, played from exact states.
+    The plan is the best of those which the values of the grid recommend that are rounded up and
+    those that are rounded down, played from exact states. The grid takes the radio to be woken by
+    the first frame, so that plans which do wake it then are tried as well.
 
     Args:
         problem: What to plan for.
@@ -44,6 +45,8 @@ def solve(problem: Problem, bins: int | None = None) -> Optimum:
         grid = Grid(problem, bins, rounding)
         values = grid.values(0, problem.frames, keep=True)
         plans.append(follow(problem, grid, values))
+        if problem.waking_ns and problem.sends.any() and not problem.sends[plans[-1].places[0]]:
+            plans.append(follow(problem, grid, values, woken=True))
         if rounding == "down":
             upper = float(values[0][0, 0, 0].max())
     plan = max(plans, key=lambda played: played.value)
@@ -72,12 +75,18 @@ class State:
         free_ns: When the encoder is free.
         last: Place of the last point; None before the first.
         age: Frames since the last one in time.
+        awake_ns: When the radio has woken; None as long as nothing was sent.
     """
 
     reach: int = 0
     free_ns: int = 0
     last: int | None = None
     age: int = 0
+    awake_ns: int | None = None
+
+    def copy(self) -> State:
+        """Return another state, equal to this one."""
+        return State(self.reach, self.free_ns, self.last, self.age, self.awake_ns)
 
 
 def play(problem: Problem, decide: Callable[[int, State], int]) -> Played:
@@ -91,17 +100,26 @@ def play(problem: Problem, decide: Callable[[int, State], int]) -> Played:
 
 
 def advance(problem: Problem, frame: int, state: State, place: int) -> float:
-    """Take one decision, change the state, and return what the frame is worth."""
+    """Take one decision, change the state, and return what the frame is worth.
+
+    Of a frame that the encoder's queue dropped before, the decision is of no moment.
+    """
+    exact = problem.exact
+    if state.free_ns > exact.gone_ns[frame]:  # it gave way before anybody could decide about it
+        state.age = min(state.age + 1, AGE_CAP)
+        return problem.worth.gain(place, False, state.age)
     at = problem.captured_ns[frame]
     begin = max(at, state.free_ns)
-    ready = begin + int(problem.encode_ns[frame, place])
-    if problem.skips[place]:
+    ready = begin + exact.encode_ns[frame][place]
+    if exact.skips[place]:
         in_time = False
-    elif problem.sends[place]:
+    elif exact.sends[place]:
         state.free_ns = ready
-        passed = problem.curve.offered(max(ready, problem.awake_ns))
-        state.reach = max(state.reach, passed) + int(problem.units[place])
-        latest = int(problem.latest_ns[frame, place])
+        if state.awake_ns is None:
+            state.awake_ns = ready + problem.waking_ns
+        passed = problem.curve.offered(max(ready, state.awake_ns))
+        state.reach = max(state.reach, passed) + exact.units[frame][place]
+        latest = exact.latest_ns[frame][place]
         in_time = latest >= 0 and state.reach <= problem.curve.offered(latest)
     else:
         state.free_ns = ready
@@ -125,9 +143,23 @@ def best_static(problem: Problem) -> Played:
     return Played(tuple(each[best]), values[best])
 
 
-def follow(problem: Problem, grid: Grid, values: Sequence[Floats]) -> Played:
-    """Play, from exact states, the point that the values of a grid recommend for each frame."""
-    return play(problem, lambda frame, state: _recommended(grid, frame, state, values[frame + 1]))
+def follow(
+    problem: Problem, grid: Grid, values: Sequence[Floats], *, woken: bool = False
+) -> Played:
+    """Play, from exact states, the point that the values of a grid recommend for each frame.
+
+    Args:
+        problem: What to play.
+        grid: Of it.
+        values: Of the states before each frame.
+        woken: Whether the first frame is sent in any case, which wakes the radio.
+    """
+
+    def decide(frame: int, state: State) -> int:
+        only = np.flatnonzero(problem.sends) if woken and frame == 0 else None
+        return _recommended(grid, frame, state, values[frame + 1], only)
+
+    return play(problem, decide)
 
 
 def clairvoyant_mpc(problem: Problem, horizon: int = 5, bins: int | None = None) -> Played:
@@ -149,7 +181,7 @@ def myopic(problem: Problem) -> Played:
 
     def decide(frame: int, state: State) -> int:
         def worth(place: int) -> float:
-            after = State(state.reach, state.free_ns, state.last, state.age)
+            after = state.copy()
             return advance(problem, frame, after, place)
 
         return max(range(len(problem.rungs)), key=worth)
@@ -157,19 +189,25 @@ def myopic(problem: Problem) -> Played:
     return play(problem, decide)
 
 
-def _recommended(grid: Grid, frame: int, state: State, after: Floats) -> int:
-    """Return the place that is best from an exact state, given the value of the states after it."""
+def _recommended(
+    grid: Grid, frame: int, state: State, after: Floats, only: Ints | None = None
+) -> int:
+    """Return the place that is best from an exact state, given the value of the states after it.
+
+    Of all places, or of some only.
+    """
     problem = grid.problem
     best, chosen = -np.inf, 0
     following = problem.captured_ns[frame + 1] if frame + 1 < problem.frames else None
-    for place in range(len(problem.rungs)):
-        then = State(state.reach, state.free_ns, state.last, state.age)
+    for place in range(len(problem.rungs)) if only is None else only.tolist():
+        then = state.copy()
         worth = advance(problem, frame, then, place)
         if following is not None:
             backlog, wait = grid.state_of(
                 max(then.reach - int(grid.offered[frame + 1]), 0), max(then.free_ns - following, 0)
             )
-            worth += float(after[min(then.age, grid.ages - 1), wait, backlog, place])
+            last = place if then.last is None else then.last
+            worth += float(after[min(then.age, grid.ages - 1), wait, backlog, last])
         if worth > best:
             best, chosen = worth, place
     return chosen

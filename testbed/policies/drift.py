@@ -74,11 +74,11 @@ class DriftPlusPenalty(Rated):
 
     def arrange(self, menu: Menu) -> None:
         """Work out the units."""
-        spent = {rung.point: energy_j(rung, self.radio_nj_per_bit) for rung in menu.rungs}
-        unit = max(spent.values()) or 1.0
+        spent = [energy_j(rung, self.radio_nj_per_bit) for rung in menu.rungs]
+        unit = max(spent) or 1.0
         largest = max(rung.payload_bytes for rung in menu.rungs) or 1
         self._bytes_unit = largest
-        self._energy = {point: joules / unit for point, joules in spent.items()}
+        self._energy = [joules / unit for joules in spent]
         self._place = {rung.point: place for place, rung in enumerate(menu.rungs)}
         self._step = self.switching / max(len(menu.rungs) - 1, 1)
         self._budget = None if self.energy_budget_j is None else self.energy_budget_j / unit
@@ -102,22 +102,27 @@ class DriftPlusPenalty(Rated):
         missed = v * self.miss + self._missed
         last = None if self._last is None else self._place[self._last]
 
-        def value(rung: Rung) -> float:
+        step, unit, energy, rungs = v * self._step, self._bytes_unit, self._energy, menu.rungs
+
+        def value(place: int) -> float:
+            rung = rungs[place]
             worth = v * rung.accuracy
             if last is not None:
-                worth -= v * self._step * abs(self._place[rung.point] - last)
-            worth -= backlog * rung.payload_bytes / self._bytes_unit
-            worth -= price * self._energy[rung.point]
+                worth -= step * abs(place - last)
+            worth -= backlog * rung.payload_bytes / unit
+            worth -= price * energy[place]
             return worth if outlook.in_time(rung) else worth - missed
 
-        return max(menu.rungs, key=value)
+        return rungs[max(range(len(rungs)), key=value)]
 
     def chosen(self, seen: Observation, rung: Rung) -> None:
         """Remember the point, and add what it will spend to the energy queue."""
         self._last = rung.point
         self._allowed_ns = seen.deadline_ns - seen.captured_ns
         if self._budget is not None:
-            self._spent = max(self._spent + self._energy[rung.point] - self._budget, 0.0)
+            self._spent = max(
+                self._spent + self._energy[self._place[rung.point]] - self._budget, 0.0
+            )
 
     def feedback(self, outcome: Outcome) -> None:
         """Add a miss to its queue, or take an answer off it."""

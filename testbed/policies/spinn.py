@@ -52,8 +52,10 @@ class Spinn(Rated):
         self._promised: dict[int, tuple[int, float]] = {}
 
     def arrange(self, menu: Menu) -> None:
-        """Work out which constraints each point meets whatever the link does."""
-        self._energy = {r.point: energy_j(r, self.radio_nj_per_bit) for r in menu.rungs}
+        """Work out what does not depend on the link, by place on the menu."""
+        rungs = menu.rungs
+        self._energy = [energy_j(rung, self.radio_nj_per_bit) for rung in rungs]
+        self._running = [i for i, r in enumerate(rungs) if r.point.mode is not Mode.SKIP]
 
     def _rest_ns(self, rung: Rung, outlook: Outlook) -> float:
         """Return the uncorrected time from now to the answer, without that of the upload."""
@@ -63,33 +65,32 @@ class Spinn(Rated):
 
     def pick(self, seen: Observation, menu: Menu, bps: float) -> Rung:
         """Return the target's best of the points that meet what can be met."""
-        outlook = self.outlook(seen, bps)
-        takes = {
-            rung.point: self._factor * self._rest_ns(rung, outlook)
-            + rung.payload_bytes * outlook.byte_ns
-            for rung in menu.rungs
-        }
-
-        def meets(rung: Rung, constraint: Constraint) -> bool:
+        outlook, rungs, energy = self.outlook(seen, bps), menu.rungs, self._energy
+        takes = [
+            self._factor * self._rest_ns(rung, outlook) + rung.payload_bytes * outlook.byte_ns
+            for rung in rungs
+        ]
+        left, hopeless = self._running, False
+        for constraint in self.constraints:
             if constraint == "deadline":
-                return takes[rung.point] <= outlook.left_ns
-            if constraint == "accuracy":
-                return rung.accuracy >= self.min_accuracy
-            return self.max_energy_j is None or self._energy[rung.point] <= self.max_energy_j
-
-        running = [rung for rung in menu.rungs if rung.point.mode is not Mode.SKIP]
-        hard, left = self.constraints, [menu.smallest]
-        while hard and not (met := [r for r in running if all(meets(r, c) for c in hard)]):
-            hard = hard[:-1]
-        left = (met if hard else running) or left
-        if "deadline" in self.constraints and "deadline" not in hard:
+                met = [i for i in left if takes[i] <= outlook.left_ns]
+            elif constraint == "accuracy":
+                met = [i for i in left if rungs[i].accuracy >= self.min_accuracy]
+            else:
+                most = self.max_energy_j
+                met = left if most is None else [i for i in left if energy[i] <= most]
+            if not met:  # this constraint and all after it go
+                hopeless = "deadline" in self.constraints[self.constraints.index(constraint) :]
+                break
+            left = met
+        if hopeless or not left:
             chosen = menu.smallest  # nothing is in time: keep the queue short
         elif self.target == "accuracy":
-            chosen = max(left, key=lambda rung: rung.accuracy)
+            chosen = rungs[max(left, key=lambda i: rungs[i].accuracy)]
         elif self.target == "latency":
-            chosen = min(left, key=lambda rung: takes[rung.point])
+            chosen = rungs[min(left, key=takes.__getitem__)]
         else:
-            chosen = min(left, key=lambda rung: self._energy[rung.point])
+            chosen = rungs[min(left, key=energy.__getitem__)]
         self._promised[seen.frame] = (seen.now_ns, self._rest_ns(chosen, outlook))
         return chosen
 

@@ -57,5 +57,7 @@ def _said(view: View, ours: str | None) -> str:
     else:
         sentences.append(f"No rival that was run is shown to be better than {ours}.")
     found = {compare.at_matched_map(ladder) for ladder in view.ladders.values()}
+    photos: dict[str, int] = view.run.provenance.get("jpeg95_bytes", {})
+    found |= {compare.beside_one_picture(view.ladders[c], size) for c, size in photos.items()}
     sentences += sorted(text for text in found if text)
     return "".join(f"<p>{escape(text)}</p>" for text in sentences)

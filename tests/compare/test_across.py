@@ -54,6 +54,22 @@ def test_seeds_are_averaged_and_the_best_static_policy_is_that_of_each_trace():
     assert row["improvement"] == 1
 
 
+def test_what_the_client_was_shown_is_compared_where_every_run_knows_it():
+    def both(shown, in_time):
+        found = figures("streaming_map", narrow=[shown], adaptive=[shown + 0.1])
+        for policy, value in (("narrow", in_time), ("adaptive", in_time + 0.2)):
+            found[policy][0]["on_time_map"] = value
+        return found
+
+    films = {name: both(0.2, 0.3) for name in "abc"}
+    table = {"d": figures(narrow=[0.3], adaptive=[0.5])}
+
+    assert one(across(films, KINDS))["metric"] == "streaming_map"
+    assert one(across(films, KINDS))["value"] == pytest.approx(0.1)
+    assert one(across(films | table, KINDS))["metric"] == "on_time_map"
+    assert one(across(films | table, KINDS))["value"] == pytest.approx(0.2)
+
+
 def many(gain, scatter, count=20, seed=1):
     """Return traces on which `adaptive` gains so much over `narrow`, and `other` nothing."""
     rng = np.random.default_rng(seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 import sys
@@ -167,6 +168,16 @@ def test_the_seed_of_the_environment_decides_which_runs_there_are(world):
     assert episodes(6) != one
     assert {info["scenario"] for info in one} == {0, 1}
     assert len({info["seed"] for info in one}) == len(one)
+
+
+def test_the_trace_of_a_link_within_a_link_is_replaced():
+    inner = {"kind": "replay", "trace": "lte/drive-a.up"}
+    part = json.dumps({"kind": "shared", "among": 4, "delay_ms": 25, "link": inner})
+    (found,) = on_traces("quickstart", ["3g/drive-a.up"], [f"network.uplink={part}"])
+
+    assert found.spec.network.uplink.link.trace.endswith("3g/drive-a.up")
+    assert found.spec.network.uplink.link.start_s == "random"
+    assert found.spec.network.uplink.among == 4
 
 
 def test_one_scenario_on_several_traces():

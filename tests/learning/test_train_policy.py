@@ -152,6 +152,26 @@ def test_the_result_is_what_the_simulator_gives(recipe, tmp_path):
     narrow = result["points"]["α=0.167 8 bit"]
     assert result["policies"]["narrow"] == pytest.approx(narrow, abs=1e-12)  # in two ways
     assert [row["traces"] for row in result["contrasts"]] == [2, 2, 2]
+    seeds = result["learned_by_seed"]
+    assert result["over_seeds"]["mean"] == pytest.approx((seeds["1"] + seeds["2"]) / 2)
+
+
+def test_over_seeds_a_trace_has_the_mean_and_the_seeds_their_spread():
+    """Means of the seeds 0.2, 0.3 and 0.4: deviation 0.1; on a 0.2, on b 0.3, on c 0.4."""
+    learned = [
+        {"a": 0.1, "b": 0.2, "c": 0.3},
+        {"a": 0.2, "b": 0.3, "c": 0.4},
+        {"a": 0.3, "b": 0.4, "c": 0.5},
+    ]
+    found = score.over_seeds(learned, {"rival": {"a": 0.1, "b": 0.1, "c": 0.1}})
+    (row,) = found.pop("contrasts")
+
+    assert found == pytest.approx(
+        {"seeds": 3, "mean": 0.3, "deviation": 0.1, "least": 0.2, "most": 0.4}
+    )
+    assert (row["against"], row["traces"]) == ("rival", 3)
+    assert row["difference"] == pytest.approx(0.2)
+    assert score.over_seeds(learned[:1], {})["deviation"] is None
 
 
 def test_learning_finds_what_pays(world):

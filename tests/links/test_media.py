@@ -25,6 +25,7 @@ from testbed.links.handover import Handover
 from testbed.links.loss import RandomLoss
 from testbed.links.outage import Outage
 from testbed.links.replay import Replay
+from testbed.links.shared import Shared
 from testbed.links.tcp.transport import Tcp
 from testbed.links.wifi import Wifi
 from testbed.streams import stream
@@ -53,6 +54,7 @@ def examples(tmp_path):
         "loss": RandomLoss(link=replay, rate=0.2),
         "outage": Outage(link=replay, every_s=0.5, short_s=0.1, long_s=0.4, long_share=0.3),
         "replay": replay,
+        "shared": Shared(link=replay, among=3),
         "wifi": Wifi(link=TEN),
     }
 
@@ -120,6 +122,41 @@ class Overtaking(FifoLink):
 def test_the_referee_sees_a_broken_promise(broken, complaint):
     with pytest.raises(AssertionError, match=complaint):
         check_link(lambda: broken(ConstantRate(10**7), 5 * MS, 3000))
+
+
+# -- a part of a link ----------------------------------------------------------------------------
+
+
+def test_one_of_four_has_a_link_of_a_quarter_of_the_rate():
+    quarter = Shared(link=BYTE_A_US, among=4).open(stream(1, "link"), 5 * MS)
+
+    assert quarter.send(0, 1000) == 4 * MS  # 1000 bytes of 8 bits at 2 Mbit/s
+    assert quarter.send(1 * MS, 500) == 6 * MS
+    assert quarter.backlog_bytes(5 * MS) == 250
+    assert quarter.arrive(6 * MS) == 11 * MS
+
+
+def test_one_of_three_gets_a_third_of_every_opportunity(tmp_path):
+    """An opportunity of 1500 bytes each ms: 500 of them are ours, and none is saved."""
+    steady = tmp_path / "steady.up"
+    steady.write_text("\n".join(map(str, range(1, 1000))) + "\n")
+    third = Shared(link=Replay(trace=str(steady)), among=3).open(stream(1, "link"))
+
+    assert third.send(0, 500) == 1 * MS
+    assert third.send(0, 501) == 3 * MS  # 500 at 2 ms, the last byte at 3 ms
+    assert third.send(10 * MS, 1500) == 13 * MS
+
+
+def test_parts_of_a_link_lose_nothing_of_it():
+    """Over an hour of an odd rate, the parts add up to the whole but for less than a unit each."""
+    whole = ConstantRate(999_999_937)
+    part = Shared(link=Constant(mbps=999.999937), among=7).medium(stream(1, "link")).capacity
+    hour = 3600 * S
+
+    assert 0 <= whole.offered(hour) - 7 * part.offered(hour) < 7
+    for units in (1, 12_345, part.offered(hour)):
+        at = part.when(units)
+        assert part.offered(at) >= units > part.offered(at - 1)
 
 
 # -- loss ----------------------------------------------------------------------------------------

@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 import time
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_recording import NARROW, OFFLOAD, SIZES
 from worlds import facts_ladder, fading, problem, split, steady
 
+from testbed.metrics.utility import total
 from testbed.model import LOCAL, SKIP, Mode, Rung
 from testbed.optimum import (
     Utility,
@@ -22,6 +25,8 @@ from testbed.optimum import (
     upper_bound,
     value_of,
 )
+from testbed.optimum.headroom import with_plan
+from testbed.simulate import simulate
 
 MS = 1_000_000
 SKIPPED = Rung(SKIP, 0, 0.0)
@@ -224,15 +229,52 @@ class TestReferences:
         assert upper_bound(refused) >= upper_bound(forced)
 
 
-def test_the_bound_counts_points_of_a_recording_with_the_least_they_ever_send(
-    small_recording, world
-):
-    scenario = world(
-        "clients.0.detector", str(small_recording.folder),
-        "clients.0.ladder", {"widths": [0.5], "bits": [4], "codecs": ["zstd"],
-                             "modes": ["split", "offload", "local"]},
-        "policies", {"any": {"kind": "random"}},
-    )  # fmt: skip
+class TestRecordings:
+    @pytest.fixture
+    def scenario(self, small_recording, world):
+        return world(
+            "clients.0.detector", str(small_recording.folder),
+            "clients.0.ladder", {"widths": [0.5], "bits": [4], "codecs": ["zstd"],
+                                 "modes": ["split", "offload", "local"]},
+            "clients.0.source", {"fps": 30, "phase": 0},
+            "policies", {"any": {"kind": "random"}},
+        )  # fmt: skip
 
-    assert [rung.payload_bytes for rung in scenario.clients[0].ladder] == [0, 110, 5000]
-    assert [rung.payload_bytes for rung in problem_of(scenario, 1).rungs] == [0, 90, 4000]
+    def test_a_point_sends_what_it_sends_of_each_picture(self, scenario):
+        found, rows = problem_of(scenario, 1), simulate(scenario, "any", 1).frames.to_pandas()
+        seen = rows["dataset_frame"].tolist()
+        sizes = [[0, SIZES[NARROW][k], SIZES[OFFLOAD][k]] for k in seen]
+
+        assert [rung.payload_bytes for rung in found.rungs] == [0, 110, 5000]  # what policies see
+        assert (found.units == np.array(sizes) * found.curve.units_per_byte).all()
+
+    @pytest.mark.parametrize("limit", [1, 2, 4])
+    @pytest.mark.parametrize("device", ["raspberry-pi-5", "raspberry-pi-4"])
+    def test_a_plan_is_worth_in_the_simulator_what_it_says(
+        self, small_recording, world, device, limit
+    ):
+        """The device alone takes 13 or 98 ms of each 33, its queue is short, its radio asleep."""
+        scenario = world(
+            "clients.0.detector", str(small_recording.folder),
+            "clients.0.ladder", {"widths": [0.5], "bits": [4], "codecs": ["zstd"],
+                                 "modes": ["split", "offload", "local", "skip"]},
+            "clients.0.source", {"fps": 30},
+            "clients.0.queue", {"limit": limit},
+            "clients.0.device", device,
+            "network.uplink", {"kind": "constant", "mbps": 1, "delay_ms": 10},
+            "network.downlink", {"kind": "constant", "mbps": 100},
+            "deadline_ms", 150,
+            "policies", {"any": {"kind": "random"}, "local": {"kind": "fixed", "mode": "local"},
+                         "bba": {"kind": "bba"}},
+        )  # fmt: skip
+        spec, rungs = scenario.spec, scenario.clients[0].ladder
+        problem = problem_of(scenario, 1)
+        found = solve(problem)
+
+        def value(of, policy):
+            frames = simulate(of, policy, 1).frames.to_pandas()
+            return total(frames, rungs, spec.utility.weights, spec.deadline_ns)
+
+        assert problem.waking_ns > 200 * MS
+        assert value(with_plan(scenario, found.places), "planned") == pytest.approx(found.lower)
+        assert max(value(scenario, policy) for policy in spec.policies) <= found.upper + 1e-9

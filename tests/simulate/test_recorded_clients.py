@@ -210,3 +210,25 @@ def test_points_of_equal_width_and_bits_differ_by_their_codec(recorded):
     one = recorded("clients.0.ladder", {"widths": [1.0], "bits": [8]})
 
     assert [rung.point for rung in one.clients[0].ladder] == [WIDE]
+
+
+def test_payloads_that_would_leave_together_after_the_end_are_not_sent(
+    small_recording, world, tmp_path
+):
+    """One opportunity a second takes several payloads at once; the run ends 0.1 s before it."""
+    slow = tmp_path / "slow.up"
+    slow.write_text("1000\n")
+    scenario = world(
+        "clients.0.detector", str(small_recording.folder),
+        "clients.0.ladder", {"widths": [0.5], "bits": [4], "codecs": ["zstd"]},
+        "clients.0.source", {"fps": 10, "phase": 0},
+        "policies", {"narrow": {"kind": "fixed", "width": 0.5, "bits": 4, "codec": "zstd"}},
+        "network.uplink", {"kind": "replay", "trace": str(slow)},
+        "duration_s", 0.5,
+        "deadline_ms", 400,
+    )  # fmt: skip
+    rows = simulate(scenario, "narrow", 1)
+
+    frames = rows.frames.to_pandas()
+    assert set(frames["fate"]) == {"unfinished"}
+    assert frames["wire_bytes"].iloc[1:].sum() == 0
