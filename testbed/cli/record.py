@@ -192,9 +192,9 @@ def _plan(
 ) -> Plan:
     """Return the operating points that the options name."""
     from testbed.detectors.entropy import CODECS
+    from testbed.detectors.pictures import PictureCodec
     from testbed.detectors.quantise import check_bits
     from testbed.errors import TestbedError, UnknownName
-    from testbed.evaluation.offload import PictureCodec
     from testbed.evaluation.record import Plan
 
     listed = codecs.split(",")

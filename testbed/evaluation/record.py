@@ -26,6 +26,7 @@ from testbed.detectors.answers import Answers, Ints, joined, written
 from testbed.detectors.detections import Detections
 from testbed.detectors.macs import count_detector
 from testbed.detectors.pair import SplitPair
+from testbed.detectors.pictures import PictureCodec
 from testbed.detectors.recording import HEADER, SCHEMA, RecordedPoint, Recording, load
 from testbed.detectors.recording_file import write
 from testbed.detectors.split import SplitDetector
@@ -33,7 +34,7 @@ from testbed.errors import TestbedError
 from testbed.evaluation.chunks import Chunk, Store
 from testbed.evaluation.coco_map import coco_map, found_results
 from testbed.evaluation.decoding import Input, seen
-from testbed.evaluation.offload import MAC_PER_PIXEL, PictureCodec, decode, shrunk, whole_picture
+from testbed.evaluation.offload import MAC_PER_PIXEL, decode, shrunk, whole_picture
 from testbed.metrics.boxes import Truth
 from testbed.metrics.evaluator import Evaluator
 from testbed.metrics.proxy import best_threshold, frame_f1

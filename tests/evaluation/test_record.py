@@ -16,6 +16,7 @@ from testbed.datasets.dataset import Box, Dataset, Picture  # noqa: E402
 from testbed.detectors.configurations import find  # noqa: E402
 from testbed.detectors.macs import count_detector  # noqa: E402
 from testbed.detectors.pair import SplitPair  # noqa: E402
+from testbed.detectors.pictures import PictureCodec  # noqa: E402
 from testbed.detectors.recording import load  # noqa: E402
 from testbed.detectors.split import build  # noqa: E402
 from testbed.errors import TestbedError  # noqa: E402
@@ -23,7 +24,7 @@ from testbed.evaluation import record as recorder  # noqa: E402
 from testbed.evaluation.chunks import Store  # noqa: E402
 from testbed.evaluation.coco_map import coco_map, found_results, results_of  # noqa: E402
 from testbed.evaluation.evaluate import evaluate  # noqa: E402
-from testbed.evaluation.offload import MAC_PER_PIXEL, PictureCodec, decode  # noqa: E402
+from testbed.evaluation.offload import MAC_PER_PIXEL, decode  # noqa: E402
 from testbed.evaluation.record import Plan, Subject, record  # noqa: E402
 from testbed.model import LOCAL, Mode, OperatingPoint  # noqa: E402
 
