@@ -91,6 +91,11 @@ class TrainConfig(_Strict):
     pretrained_encoder: bool = Field(
         True, description="Whether the encoder starts as the teacher's."
     )
+    encoder: Literal["train", "frozen"] = Field(
+        "train",
+        description="Whether the encoder learns, as published, or stays the teacher's: batches too "
+        "small for their statistics do more harm than learning does good.",
+    )
     frozen_statistics: Literal["update", "keep"] = Field(
         "update",
         description="Whether frozen layers normalise by the batch and go on learning statistics, "
@@ -184,6 +189,13 @@ def _check(config: TrainConfig, source: Source) -> None:
         split = config.split
     except (TestbedError, ValueError) as error:
         raise InputErrors([source.problem(("detector",), str(error))]) from error
+    if config.encoder == "frozen":
+        if split.kind == "cp":
+            message = f"{split.name} narrows its encoder, which has to learn that"
+            problems.append(source.problem(("encoder",), message))
+        if not config.pretrained_encoder:
+            message = "a fresh encoder has to learn; leave out pretrained_encoder or this"
+            problems.append(source.problem(("encoder",), message))
     if config.objective == "distillation":
         if split.kind == "teacher":
             message = f"{split.name} has no bottleneck; name a student, or objective: ground-truth"

@@ -96,6 +96,7 @@ class Distillation:
         teacher: Of the same shape.
         reduction: `sum` as published, which grows with the batch, or `mean`.
         frozen_statistics: `update` as published: the frozen layers normalise by the batch.
+        frozen_encoder: Whether the encoder stays the teacher's, in evaluation mode.
     """
 
     def __init__(
@@ -105,24 +106,29 @@ class Distillation:
         *,
         reduction: Literal["sum", "mean"] = "sum",
         frozen_statistics: Literal["update", "keep"] = "update",
+        frozen_encoder: bool = False,
     ) -> None:
         self.student, self.teacher = student, teacher.eval().requires_grad_(False)
         self.reduction, self.frozen_statistics = reduction, frozen_statistics
+        self.frozen_encoder = frozen_encoder
         student.decoder.requires_grad_(False)
+        student.encoder.requires_grad_(False)
         for parameter in self.trained:  # frozen, if it was copied from a teacher that was
             parameter.requires_grad_(True)
 
     @property
     def trained(self) -> list[nn.Parameter]:
-        """What the optimiser changes: encoder and bottleneck."""
-        parts = (self.student.encoder, self.student.compressor, self.student.decompressor)
-        return [p for part in parts for p in part.parameters()]
+        """What the optimiser changes: the bottleneck, and the encoder unless it is frozen."""
+        parts = [self.student.encoder, self.student.compressor, self.student.decompressor]
+        return [p for part in parts[self.frozen_encoder :] for p in part.parameters()]
 
     def mode(self) -> None:
         """Set every module to the mode of training it needs."""
         self.student.train()
         if self.frozen_statistics == "keep":
             self.student.decoder.eval()
+        if self.frozen_encoder:
+            self.student.encoder.eval()
 
     def backward(self, batch: Batch, widths: Sequence[float], run: Runner) -> dict[str, float]:
         """Add the gradients of one step; return the loss of each width.
@@ -137,9 +143,9 @@ class Distillation:
         losses: dict[str, float] = {}
         encoded = seen = None
         if not any(True for _ in slim_layers(self.student.encoder)):
-            with run.autocast():
+            with run.autocast(), torch.set_grad_enabled(not self.frozen_encoder):
                 encoded = self.student.encoder(x)
-            seen = encoded.detach().requires_grad_()
+            seen = encoded.detach().requires_grad_(not self.frozen_encoder)
         for width in widths:
             with self.student.widths.at(width):
                 with run.autocast():
@@ -148,7 +154,7 @@ class Distillation:
                 loss = tap_loss(taps, targets, self.reduction)
                 run.backward(loss)
             losses[f"{width:g}"] = float(loss.detach())
-        if encoded is not None and seen is not None:
+        if encoded is not None and seen is not None and not self.frozen_encoder:
             encoded.backward(seen.grad)
         return losses
 

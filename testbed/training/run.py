@@ -269,6 +269,7 @@ def _network(config: TrainConfig) -> tuple[SplitDetector, Objective]:
             teacher,
             reduction=config.reduction,
             frozen_statistics=config.frozen_statistics,
+            frozen_encoder=config.encoder == "frozen",
         )
     if split.family == "efficientdet":
         from testbed.detectors.efficientdet import set_stochastic_depth

@@ -151,6 +151,37 @@ def test_encoder_and_bottleneck_learn_and_the_decoder_does_not(teacher):
         assert parameter.requires_grad == (id(parameter) in learned)
 
 
+def test_a_frozen_encoder_stays_the_teachers_statistics_too(teacher):
+    student = build(find("tiny-d0-bw"), teacher=teacher)
+    before = {k: v.clone() for k, v in student.encoder.state_dict().items()}
+    objective = Distillation(student, teacher, frozen_encoder=True)
+    objective.mode()
+    objective.backward(batch(), [0.25, 1.0], CPU)
+    learned = {id(p) for p in objective.trained}
+
+    assert all(torch.equal(before[k], v) for k, v in student.encoder.state_dict().items())
+    assert not any(p.requires_grad or id(p) in learned for p in student.encoder.parameters())
+    assert all(p.grad is not None for p in student.compressor.parameters())
+    assert int(student.decompressor.bn1.num_batches_tracked) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ("detector: tiny-d0-cp", "narrows its encoder"),
+        ("detector: tiny-d0-bw\npretrained_encoder: false", "a fresh encoder has to learn"),
+    ],
+)
+def test_an_encoder_that_has_to_learn_cannot_be_frozen(said, problem, tmp_path):
+    path = tmp_path / "student.yaml"
+    path.write_text(
+        f"{said}\nencoder: frozen\nteacher: t.safetensors\ntrain: {{path: t.json}}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(InputErrors, match=problem):
+        load(path)
+
+
 @pytest.mark.parametrize(("frozen", "moved"), [("update", True), ("keep", False)])
 def test_statistics_of_the_frozen_layers_move_as_published_or_stay(teacher, frozen, moved):
     student = build(find("tiny-d0-bw"), teacher=teacher)
