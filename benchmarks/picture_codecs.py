@@ -19,8 +19,8 @@ import torch
 from testbed.detectors.configurations import find
 from testbed.detectors.deploy import EagerEncoder
 from testbed.detectors.macs import count_detector
+from testbed.detectors.pictures import PictureCodec
 from testbed.detectors.split import build
-from testbed.evaluation.offload import PictureCodec
 
 SIDE = 512
 NETWORK = "efficientdet-d2-bw"

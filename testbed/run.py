@@ -84,7 +84,7 @@ def _refuse(scenario: Scenario, emulation: Options | None) -> None:
     if emulation is not None:
         from testbed.emulate.run import refuse_inimitable
 
-        refuse_inimitable(scenario)
+        refuse_inimitable(scenario, emulation)
 
 
 def _fill(

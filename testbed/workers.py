@@ -18,15 +18,23 @@ _PR_SET_PDEATHSIG = 1
 
 
 @contextmanager
-def pool(count: int) -> Iterator[ProcessPoolExecutor]:
+def pool(count: int, *, fresh: bool = False) -> Iterator[ProcessPoolExecutor]:
     """Yield a pool of `count` processes, gone when the block ends, however it ends.
 
     Only this process hears Ctrl-C, and ends the others. They end by themselves if it is killed.
 
+    Args:
+        count: How many.
+        fresh: Whether they start from nothing, which takes seconds. A copy of a process in which
+            torch has had threads waits for them for ever.
+
     Raises:
         EnvironmentLacks: One of them died, most likely for want of memory.
     """
-    executor = ProcessPoolExecutor(count, initializer=_begin, initargs=(os.getpid(),))
+    context = multiprocessing.get_context("spawn") if fresh else None
+    executor = ProcessPoolExecutor(
+        count, mp_context=context, initializer=_begin, initargs=(os.getpid(),)
+    )
     try:
         yield executor
     except BaseException as error:

@@ -1,6 +1,6 @@
 """Draws the paper's figures at the scale of the synthetic scenes, beside the published curves.
 
-    python analysis/scenes/figures.py [--scores analysis/scenes/scores.csv]
+    python analysis/scenes/figures.py [--scores analysis/scenes/scores.csv] [--out FOLDER]
 
 | picture | the paper's | shows |
 |---|---|---|
@@ -31,12 +31,14 @@ LABELS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scores", type=Path, default=HERE / "scores.csv")
+    parser.add_argument("--out", type=Path, default=HERE, help="folder of the pictures")
     given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
     mpl.use("Agg")
     mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
     scores = pd.read_csv(given.scores)
     for draw in (bytes_, computation, bits, statistics):
-        path = given.scores.parent / f"{draw.__name__.rstrip('_')}.png"
+        path = given.out / f"{draw.__name__.rstrip('_')}.png"
         figure = draw(scores)
         figure.savefig(path, dpi=110, metadata={"Software": None})
         print(path)

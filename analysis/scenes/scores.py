@@ -3,7 +3,8 @@
     python analysis/scenes/scores.py [--data analysis/scenes/data] [NETWORK ...]
 
 A network is a file or the name of shipped weights; all shipped ones if none is named. Writes
-`scores.csv` beside this file: the figures of this folder are drawn from it.
+`scores.csv` beside this file: the figures of this folder are drawn from it. What has been scored
+with the very same weights is not scored again.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ HERE = Path(__file__).parent
 BITS = (8, 4, 3, 2)
 PICTURES = 64  # for statistics taken anew
 COLUMNS = (
-    "network", "kind", "channels", "statistics", "width", "bits", "payload_bytes", "encoder_mac",
-    "map", "map50", "map_small", "map_medium", "map_large",
+    "weights", "network", "kind", "channels", "statistics", "width", "bits", "payload_bytes",
+    "encoder_mac", "map", "map50", "map_small", "map_medium", "map_large",
 )  # fmt: skip
 
 
@@ -41,16 +42,38 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     networks = given.networks or [Path(n) for n in shipped.names() if n.startswith("scenes-")]
-    validation = datasets.load(scenes_files.make(given.data, "val"))
-    training = datasets.load(scenes_files.make(given.data, "train"))
-    with given.out.open("w", encoding="utf-8", newline="") as stream:
+    known = {row["weights"]: [] for row in _read(given.out)}
+    for row in _read(given.out):
+        known[row["weights"]].append(row)
+    found: list[dict[str, object]] = []
+    for path in networks:
+        digest = weights.sha256_of(shipped.locate(path))[:12]
+        if digest in known:
+            found += known[digest]
+            continue
+        validation = datasets.load(scenes_files.make(given.data, "val"))
+        training = datasets.load(scenes_files.make(given.data, "train"))
+        for row in rows(weights.load(path), validation, training):
+            found.append({"weights": digest} | row)
+            print(", ".join(f"{k} {v}" for k, v in row.items() if v != ""), flush=True)
+        _write(given.out, found)
+    _write(given.out, found)
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def _write(path: Path, found: list[dict[str, object]]) -> None:
+    fresh = path.with_suffix(".part")
+    with fresh.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS)
         writer.writeheader()
-        for path in networks:
-            for row in rows(weights.load(path), validation, training):
-                writer.writerow(row)
-                stream.flush()
-                print(", ".join(f"{k} {v}" for k, v in row.items() if v != ""), flush=True)
+        writer.writerows(found)
+    fresh.replace(path)
 
 
 def rows(

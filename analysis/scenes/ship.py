@@ -4,7 +4,8 @@
 
 Takes a student's batch-norm statistics anew from 64 training pictures, because the widths between
 the ends are drawn too seldom for statistics to settle in so short a training,
-and writes the network in 16 bits to `testbed/detectors/trained/`.
+and writes the network in 16 bits to `testbed/detectors/trained/`. The teacher comes first: students
+are stored without the decoder that they share with it.
 """
 
 from __future__ import annotations
@@ -33,11 +34,13 @@ def main() -> None:
     step = len(training) // PICTURES
     for path in given.networks:
         network = weights.load(path)
-        if network.config.kind != "teacher":
+        teacher = network.config.kind == "teacher"
+        if not teacher:
             some = [network.prepare(training.load(training[k * step]))[0] for k in range(PICTURES)]
             recalibrate(network, some, torch.device("cpu"))
         target = shipped.folder() / (network.config.name + shipped.SUFFIX)
-        weights.save(network, target, half=True)
+        base = None if teacher else shipped.folder() / ("scenes-d0" + shipped.SUFFIX)
+        weights.save(network, target, half=True, base=base)
         print(f"{target.name}: {target.stat().st_size} bytes")
 
 

@@ -94,6 +94,9 @@ def record(
     threads: Annotated[
         int, typer.Option(min=1, help="Of one picture; more seldom help networks of this size.")
     ] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that share the frames; they change no digit.")
+    ] = 1,
     batch: Annotated[
         int,
         typer.Option(
@@ -136,6 +139,7 @@ def record(
                 folder,
                 fps=fps,
                 threads=threads,
+                workers=workers,
                 batch=batch,
                 progress=progress,
             )
@@ -188,9 +192,9 @@ def _plan(
 ) -> Plan:
     """Return the operating points that the options name."""
     from testbed.detectors.entropy import CODECS
+    from testbed.detectors.pictures import PictureCodec
     from testbed.detectors.quantise import check_bits
     from testbed.errors import TestbedError, UnknownName
-    from testbed.evaluation.offload import PictureCodec
     from testbed.evaluation.record import Plan
 
     listed = codecs.split(",")

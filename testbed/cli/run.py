@@ -93,6 +93,10 @@ def run(
     network: Annotated[
         str | None, typer.Option(help="With --weights: what somebody else's file holds.")
     ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(help="With --weights: decodes the pictures of mode offload."),
+    ] = None,
     junit: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Write the claims as JUnit XML.")
     ] = None,
@@ -118,11 +122,25 @@ def run(
         from testbed.cli.emulation import options
 
         emulation = options(
-            backend, trust, server=server, packets=packets, weights=weights, network=network
+            backend,
+            trust,
+            server=server,
+            packets=packets,
+            weights=weights,
+            network=network,
+            teacher=teacher,
         )
-    elif backend != "auto" or server or packets or weights or network or any(trust.values()):
+    elif (
+        backend != "auto"
+        or server
+        or packets
+        or weights
+        or network
+        or teacher
+        or any(trust.values())
+    ):
         options_of = "--backend, --server, --token-file, --tls-…, --packets, --weights, --network"
-        raise typer.BadParameter(f"{options_of} go with --emulate")
+        raise typer.BadParameter(f"{options_of}, --teacher go with --emulate")
     loaded = load(scenario, overrides or [])
     if strict:
         refuse_assumed(loaded)

@@ -48,6 +48,10 @@ def validate(
     network: Annotated[
         str | None, typer.Option(help="With --weights: what somebody else's file holds.")
     ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(help="With --weights: decodes the pictures of mode offload."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder in which the results are put.")] = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -68,7 +72,7 @@ def validate(
     loaded = load(scenario, changes)
     if policy is not None:
         loaded = only(loaded, policy)
-    emulation = options(backend, weights=weights, network=network, tries=tries)
+    emulation = options(backend, weights=weights, network=network, teacher=teacher, tries=tries)
     with progress_bar(f"emulating {loaded.spec.name}") as progress:
         done = validate_scenario(loaded, out, emulation, progress)
     if as_json:

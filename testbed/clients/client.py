@@ -16,6 +16,7 @@ import numpy as np
 
 from testbed.clients.body import body_of
 from testbed.clients.film import film_of
+from testbed.devices.hosts import UNMEASURED, HostTimes
 from testbed.devices.ledger import Ledger
 from testbed.devices.radio import Radio
 from testbed.links.transport import Loss
@@ -77,6 +78,7 @@ class Client(ABC):
         duration_ns: The camera stops then.
         end_ns: The run stops then.
         rtt_ns: Round trip without any queue.
+        hosts: What a machine adds to what is simulated; nothing where a machine is there.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Client(ABC):
         duration_ns: int,
         end_ns: int,
         rtt_ns: int,
+        hosts: HostTimes = UNMEASURED,
     ) -> None:
         self.name = name
         self.frames: list[FrameRecord] = []
@@ -105,6 +108,7 @@ class Client(ABC):
         self._deadline_ns = deadline_ns
         self._end_ns = end_ns
         self._rtt_ns = rtt_ns
+        self._hosts = hosts
 
         spec = setup.spec
         self._queue_limit = spec.queue.limit
@@ -142,7 +146,7 @@ class Client(ABC):
         if spec.battery is not None:
             env.after(0, self._check)
         if self._captures:
-            env.after(self._captures[0], self._capture)
+            env.after(self._captures[0] + hosts.queue_ns, self._capture)
 
     @abstractmethod
     def _backlog_bytes(self, now_ns: int) -> int:
@@ -164,7 +168,8 @@ class Client(ABC):
             frame.stale_ns = captured_ns - self._newest_answer_ns
         self.frames.append(frame)
         if number + 1 < len(self._captures):
-            env.after(self._captures[number + 1] - now, self._capture)
+            next_ns = self._captures[number + 1] + self._hosts.queue_ns
+            env.after(next_ns - now, self._capture)
         if self._body is not None:
             self._body.captured(now, frame)
             if self._off:
@@ -225,7 +230,7 @@ class Client(ABC):
             spent_ns = int(rung.encode_ns * self._jitter[frame.frame]) + 1
             done_ns = now + spent_ns if now + spent_ns < self._end_ns else self._end_ns
             frame.encode_j = self.ledger.compute(now, done_ns, self._compute_w)
-        self._env.after(spent_ns, self._encoded, (frame, rung))
+        self._env.after(spent_ns + self._hosts.encode_ns, self._encoded, (frame, rung))
 
     def _observe(self, frame: FrameRecord, now: int, deadline_ns: int) -> Observation:
         outstanding = self._outstanding

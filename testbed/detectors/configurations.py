@@ -191,7 +191,12 @@ def _scenes() -> list[SplitConfig]:
     fixed = [
         replace(bw, name=f"scenes-d0-c{c}", kind="fixed", channels=c, widths=(1.0,)) for c in (2, 8)
     ]
-    return [teacher, bw, cp, *fixed]
+    others: tuple[Compressor, ...] = ("sru-cru", "drop-index")
+    varied = [
+        replace(fixed[1], name=f"{fixed[1].name}-{c.removesuffix('-index')}", compressor=c)
+        for c in others
+    ]
+    return [teacher, bw, cp, *fixed, *varied]
 
 
 def _rcnns() -> list[SplitConfig]:

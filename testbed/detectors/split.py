@@ -68,7 +68,11 @@ class SplitDetector(nn.Module):
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Return the tensors that distillation compares; no heads are run."""
-        return self._decoder.features(self.decompressor(self.bottleneck(x)))
+        return self.features_of(self.encoder(x))
+
+    def features_of(self, encoded: Tensor) -> list[Tensor]:
+        """Return the same, from what the encoder made of a picture."""
+        return self._decoder.features(self.decompressor(self.compressor(encoded)))
 
     def forward(self, x: Tensor) -> object:
         """Return what the decoder's heads say, in the library's own form."""

@@ -28,21 +28,34 @@ class WeightsError(TestbedError):
     """A file of weights is missing, damaged, or of another network."""
 
 
-def save(detector: SplitDetector, path: Path, *, half: bool = False) -> None:
+def save(
+    detector: SplitDetector, path: Path, *, half: bool = False, base: Path | None = None
+) -> None:
     """Write a network, with its shape, as safetensors; in one step, so that no half is left.
 
     Args:
         detector: The network.
         path: The file.
         half: Whether numbers are stored in 16 bits, for passing on; they are read back as 32.
+        base: A file in the same folder. What stands there alike is left out: a student whose
+            decoder was frozen needs its encoder and bottleneck only, a tenth of the bytes.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import load_file, save_file
 
     state = {key: value.contiguous() for key, value in detector.state_dict().items()}
     if half:
         state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+    metadata = {"config": json.dumps(asdict(detector.config))}
+    if base is not None:
+        known = load_file(str(base))
+        state = {
+            key: value
+            for key, value in state.items()
+            if key not in known or known[key].dtype != value.dtype or not known[key].equal(value)
+        }
+        metadata["base"] = json.dumps({"file": base.name, "sha256": sha256_of(base)})
     temporary = path.with_name(path.name + ".part")
-    save_file(state, str(temporary), {"config": json.dumps(asdict(detector.config))})
+    save_file(state, str(temporary), metadata)
     temporary.replace(path)
 
 
@@ -51,25 +64,53 @@ def load(path: Path) -> SplitDetector:
 
     Raise a `WeightsError` if the file holds none, a `TestbedError` if there is no file.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = locate(path)
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            described = (file.metadata() or {}).get("config")
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise WeightsError(f"{path}: no safetensors file: {error}") from error
-    if described is None:
+    state, metadata = _read(path)
+    if "config" not in metadata:
         raise WeightsError(f"{path}: says of no network what it is; `testbed train` writes that")
-    fields = json.loads(described)
     try:
+        fields = json.loads(metadata["config"])
         config = SplitConfig(**fields | {"widths": tuple(fields["widths"])})
     except (TypeError, ValueError, KeyError) as error:
         raise WeightsError(f"{path}: describes no network of this version: {error}") from error
     detector = build(config)
+    if "base" in metadata:
+        own = detector.state_dict()
+        state = {k: v for k, v in _base(path, metadata["base"]).items() if k in own} | state
     fill(detector, state, path)
     return detector
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors of a file of ours and what it says of itself."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            return state, file.metadata() or {}
+    except SafetensorError as error:
+        raise WeightsError(f"{path}: no safetensors file: {error}") from error
+
+
+def _base(path: Path, described: str) -> dict[str, Tensor]:
+    """Return the tensors of the file that a file builds on, which lies beside it."""
+    try:
+        named = json.loads(described)
+        base, expected = path.parent / Path(named["file"]).name, named["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path}: does not say what it builds on: {error}") from error
+    if not base.is_file():
+        raise WeightsError(f"{path}: builds on {base.name}, which does not lie beside it")
+    if sha256_of(base) != expected:
+        raise WeightsError(f"{path}: builds on another {base.name} than the one beside it")
+    return _read(base)[0]
+
+
+def sha256_of(path: Path) -> str:
+    """Return the checksum of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def fill(module: torch.nn.Module, state: Mapping[str, Tensor], source: object) -> None:

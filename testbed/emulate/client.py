@@ -14,12 +14,18 @@ from testbed.clients.client import Client, Clock
 from testbed.emulate.bodies import FATE_OF, MODES, Answer, Kind, Request, Status
 from testbed.errors import TestbedError
 from testbed.links.transport import Transport
-from testbed.model import FrameRecord, Mode, OperatingPoint, Policy, Rung
+from testbed.model import FrameRecord, OperatingPoint, Policy, Rung
 from testbed.scenario import Client as ClientSetup
 
 
 class Uplink(Protocol):
-    """How frames get to the server (`testbed.emulate.uplinks`)."""
+    """How frames get to the server (`testbed.emulate.uplinks`).
+
+    Attributes:
+        framing_bytes: What is sent before each payload.
+    """
+
+    framing_bytes: int
 
     def send(self, request: Request, payload: bytes) -> None:
         """Hand over a frame."""
@@ -37,8 +43,6 @@ class Uplink(Protocol):
 class Encoder(Protocol):
     """What makes payloads."""
 
-    kind: Kind
-
     def payload(self, frame: FrameRecord, rung: Rung) -> bytes:
         """Return what is sent for a frame that is encoded."""
 
@@ -46,14 +50,15 @@ class Encoder(Protocol):
 class Live(Encoder, Protocol):
     """What really encodes, in the time that it takes."""
 
+    def kind_of(self, point: OperatingPoint) -> Kind | None:
+        """Return what frames of a point are sent as; None if nothing here encodes them."""
+
     def begin(self, frame: FrameRecord, rung: Rung, done: Callable[[], None]) -> None:
         """Encode a frame and call `done`."""
 
 
 class StandIn:
     """Payloads of the size that a published table says, without a meaning."""
-
-    kind = Kind.STAND_IN
 
     def payload(self, frame: FrameRecord, rung: Rung) -> bytes:
         """Return as many bytes as the table or the recording says."""
@@ -79,7 +84,7 @@ class EmulatedClient(Client):
         delays_ns: Propagation of the uplink and of the downlink.
         transport: Says how many bytes a payload is on the wire.
         stand_in: Makes payloads while the time that encoding takes is waited for.
-        live: Really encodes frames of mode `split`; None if nothing does.
+        live: Really encodes frames; None if nothing does.
     """
 
     uplink: Uplink
@@ -131,7 +136,7 @@ class EmulatedClient(Client):
         return self.uplink.backlog_bytes()
 
     def _encode(self, frame: FrameRecord, rung: Rung, now: int) -> None:
-        if self._live is None or rung.point.mode is not Mode.SPLIT:
+        if self._live is None or self._live.kind_of(rung.point) is None:
             super()._encode(frame, rung, now)
         else:
             self._live.begin(frame, rung, lambda: self._live_encoded(frame, rung))
@@ -157,7 +162,8 @@ class EmulatedClient(Client):
 
     def _pack(self, frame: FrameRecord, rung: Rung) -> tuple[Request, bytes]:
         """Return what is sent for a frame that is encoded."""
-        encoder = self._encoder(rung.point)
+        kind = self._kind(rung.point)
+        encoder = self._stand_in if kind is Kind.STAND_IN or self._live is None else self._live
         payload = encoder.payload(frame, rung)
         frame.payload_bytes = len(payload)
         until_ns = frame.captured_ns + self._deadline_ns
@@ -168,11 +174,11 @@ class EmulatedClient(Client):
         return [self._request(rung.point) for rung in self._ladder if rung.point.mode in MODES]
 
     def _request(self, point: OperatingPoint) -> Request:
-        return Request(0, point, self._encoder(point).kind, answer_bytes=self._answer_bytes)
+        return Request(0, point, self._kind(point), answer_bytes=self._answer_bytes)
 
-    def _encoder(self, point: OperatingPoint) -> Encoder:
-        live = self._live if point.mode is Mode.SPLIT else None
-        return live or self._stand_in
+    def _kind(self, point: OperatingPoint) -> Kind:
+        kind = None if self._live is None else self._live.kind_of(point)
+        return Kind.STAND_IN if kind is None else kind
 
     def answered(self, answer: Answer, arrived_ns: int) -> None:
         """Take an answer that is here now; the server had all of its frame at `arrived_ns`."""
@@ -203,7 +209,8 @@ class EmulatedClient(Client):
         frame.sent_ns = self._last_sent_ns = sent_ns
         frame.arrived_ns = arrived_ns
         again_bytes, again = self.uplink.repeated()
-        wire_bytes = self._transport.wire_bytes(frame.payload_bytes) + again_bytes
+        sent_bytes = frame.payload_bytes + self.uplink.framing_bytes
+        wire_bytes = self._transport.wire_bytes(sent_bytes) + again_bytes
         frame.wire_bytes = wire_bytes + again * segment_header(self._transport)
         self._let_go(frame)
         frame.radio_j += self._on_air(frame.send_start_ns, sent_ns, frame.wire_bytes)

@@ -30,6 +30,8 @@ from typing import NamedTuple
 from testbed.emulate import address as addresses
 from testbed.emulate import certificates, keys, pacing
 from testbed.emulate.bodies import (
+    FRAME_BYTES,
+    NONCE_BYTES,
     SERVER_MOST,
     Answer,
     Cancel,
@@ -42,7 +44,17 @@ from testbed.emulate.bodies import (
     Welcome,
 )
 from testbed.emulate.fragments import Terms
-from testbed.emulate.protocol import Bytes, Fault, Key, Message, Parser, Type, WireError, pack
+from testbed.emulate.protocol import (
+    HEADER_BYTES,
+    Bytes,
+    Fault,
+    Key,
+    Message,
+    Parser,
+    Type,
+    WireError,
+    pack,
+)
 from testbed.errors import EnvironmentLacks
 
 CHUNK_BYTES = 64 * 1024
@@ -73,6 +85,23 @@ class _Waiting(NamedTuple):
     type: Type
     parts: tuple[Bytes, ...]
     frame: int | None  # None: a message of the protocol itself
+
+
+FRAMING_BYTES = HEADER_BYTES + FRAME_BYTES
+"""What the protocol sends before each payload."""
+
+
+def framing_bytes(client: str, detector: str, *, opening: bool) -> int:
+    """Return what the protocol sends before a payload.
+
+    Args:
+        client: Name of the client.
+        detector: What it says it is.
+        opening: Whether the payload is the first of its connection, which opens with a `HELLO`.
+    """
+    nothing = bytes(NONCE_BYTES)
+    hello = Hello(client, detector, nothing, nothing, nothing)
+    return FRAMING_BYTES + (HEADER_BYTES + len(hello.pack()) if opening else 0)
 
 
 def connect(

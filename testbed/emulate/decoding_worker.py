@@ -15,7 +15,7 @@ from testbed.emulate import kernel
 from testbed.emulate.bodies import Kind, Status, pack_boxes
 from testbed.emulate.decoding import Result
 from testbed.emulate.decoding_live import ENDED, FRAME, RESULT, SIZE, Network, receive
-from testbed.errors import TestbedError
+from testbed.errors import EnvironmentLacks, TestbedError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +40,9 @@ def main() -> None:
     except ModuleNotFoundError as error:
         _send(sock, f"lacks decoding needs {error.name}: install the extra `detect`".encode())
         return
+    except EnvironmentLacks as error:
+        _send(sock, f"lacks {error}".encode())
+        return
     except (TestbedError, ValueError, RuntimeError) as error:
         _send(sock, str(error).encode())
         return
@@ -58,6 +61,7 @@ def load(network: Network) -> SplitPair:
     import numpy as np
     import torch
 
+    from testbed.detectors.accelerator import device_of
     from testbed.detectors.configurations import find
     from testbed.detectors.outside import load_any
     from testbed.detectors.pair import SplitPair
@@ -65,8 +69,9 @@ def load(network: Network) -> SplitPair:
 
     if network.threads is not None:
         torch.set_num_threads(network.threads)
+    device = device_of(network.device)
     config = find(network.network) if network.network else None
-    detector = load_any(Path(network.weights), config).to(network.device)
+    detector = load_any(Path(network.weights), config).to(device)
     pair = SplitPair(detector)
     side = detector.config.side
     black = np.zeros((side, side, 3), np.uint8)

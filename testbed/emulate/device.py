@@ -113,7 +113,10 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
         client.datagrams = uplink
     elif spec.network.transport.model_dump().get("connection") == "per_frame":
         first.close()
-        uplink = client.uplink = PerFrame(clock, client.answered, first.offset_ns or 0, open_line)
+        framing_bytes = connection.framing_bytes(name, plan["detector"], opening=True)
+        uplink = client.uplink = PerFrame(
+            clock, client.answered, first.offset_ns or 0, open_line, framing_bytes
+        )
     else:
         uplink = client.uplink = LongLived(clock, client.answered, first)
     control.send({"op": "ready"})

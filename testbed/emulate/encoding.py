@@ -12,7 +12,7 @@ from testbed.emulate.clock import WallClock
 from testbed.emulate.decoding_live import START_S, Network, receive
 from testbed.emulate.encoding_worker import arguments, request
 from testbed.errors import EnvironmentLacks
-from testbed.model import FrameRecord, Rung
+from testbed.model import FrameRecord, Mode, OperatingPoint, Rung
 
 
 class LiveEncoder:
@@ -28,7 +28,6 @@ class LiveEncoder:
         EnvironmentLacks: The process does not start: no torch, no such weights.
     """
 
-    kind = Kind.BOTTLENECK
     wants_write = False
 
     def __init__(self, clock: WallClock, network: Network, seed: int, client: str) -> None:
@@ -55,6 +54,12 @@ class LiveEncoder:
     def fileno(self) -> int:
         """Return the descriptor, for `select`."""
         return self._sock.fileno()
+
+    def kind_of(self, point: OperatingPoint) -> Kind | None:
+        """Return what frames of a point are sent as; None if nothing here encodes them."""
+        if point.mode is Mode.OFFLOAD:
+            return Kind.PICTURE
+        return Kind.BOTTLENECK if point.mode is Mode.SPLIT else None
 
     def begin(self, frame: FrameRecord, rung: Rung, done: Callable[[], None]) -> None:
         """Encode a frame and call `done`."""

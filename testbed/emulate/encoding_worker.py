@@ -1,32 +1,30 @@
 """The process that runs the encoder of a client: `python -m testbed.emulate.encoding_worker`.
 
-A request is the numbers of width, bits and codec (8 + 1 + 1 bytes); what comes back is its size (4)
-and the payload. A process of its own, because torch and the client's loop would wait for each other
-in one interpreter.
+A request is the fixed part of a `FRAME`; what comes back is its size (4) and the payload. A process
+of its own, because torch and the client's loop would wait for each other in one interpreter.
 """
 
 from __future__ import annotations
 
 import json
 import socket
-import struct
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from testbed.detectors.pictures import PictureCodec
 from testbed.emulate import kernel
-from testbed.emulate.bodies import CODECS
+from testbed.emulate.bodies import Kind, Request
 from testbed.emulate.decoding_live import SIZE, Network, receive
-from testbed.model import OperatingPoint
+from testbed.model import Mode, OperatingPoint
 from testbed.streams import stream
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-REQUEST = struct.Struct("<dBB")
 PICTURES = 8
 """Distinct ones of a camera without a data set."""
 
@@ -40,18 +38,28 @@ def main() -> None:
     sock.sendall(SIZE.pack(0))
     with suppress(EOFError, ConnectionError):
         while True:
-            width, bits, codec = REQUEST.unpack(receive(sock))
-            payload = encode(OperatingPoint(width, bits, CODECS[codec]))
+            payload = encode(Request.unpack(receive(sock))[0].point)
             sock.sendall(SIZE.pack(len(payload)) + payload)
 
 
 def encoder(network: Network, seed: int, client: str) -> Callable[[OperatingPoint], bytes]:
-    """Return what encodes the next picture of a client at an operating point."""
+    """Return what encodes the next picture of a client at an operating point.
+
+    For `split` that is the bottleneck, for `offload` the picture itself.
+    """
     from testbed.emulate.decoding_worker import load
 
     pair = load(network)
     seen = pictures(pair.detector.config.side, seed, client)
-    return lambda point: pair.encode(next(seen), point)
+    PictureCodec("jpeg", 75).encode(next(seen))  # now, so that OpenCV is there when time counts
+    seen = pictures(pair.detector.config.side, seed, client)
+
+    def encode(point: OperatingPoint) -> bytes:
+        if point.mode is Mode.OFFLOAD:
+            return PictureCodec.parse(point.codec).encode(next(seen))
+        return pair.encode(next(seen), point)
+
+    return encode
 
 
 def pictures(side: int, seed: int, client: str) -> Iterator[NDArray[np.uint8]]:
@@ -72,9 +80,8 @@ def pictures(side: int, seed: int, client: str) -> Iterator[NDArray[np.uint8]]:
 
 def request(point: OperatingPoint) -> bytes:
     """Return a request as bytes, with its size."""
-    return SIZE.pack(REQUEST.size) + REQUEST.pack(
-        point.width, point.bits, CODECS.index(point.codec)
-    )
+    body = Request(0, point, Kind.STAND_IN).pack()
+    return SIZE.pack(len(body)) + body
 
 
 def arguments(network: Network, seed: int, client: str) -> str:

@@ -12,7 +12,7 @@ from testbed.emulate.interfaces import MTU_BYTES
 from testbed.errors import EnvironmentLacks, TestbedError
 from testbed.links import transports
 from testbed.links.datagram import Datagram
-from testbed.model import NS_PER_MS, NS_PER_S
+from testbed.model import NS_PER_MS, NS_PER_S, Mode
 from testbed.parts import make
 from testbed.records import RunRows
 from testbed.scenario import Scenario
@@ -94,9 +94,7 @@ def emulate_all(
         EnvironmentLacks: This machine cannot do it, or no seed gave a valid run.
         TestbedError: As `refuse_inimitable`.
     """
-    refuse_inimitable(scenario)
-    if _transport(scenario) == "datagram":
-        _refuse_datagrams(scenario, options)
+    refuse_inimitable(scenario, options)
     spec = scenario.spec
     jobs = [(policy, seed) for seed in spec.seeds for policy in spec.policies]
     each_s = (spec.duration_ns + spec.deadline_ns) / NS_PER_S
@@ -125,9 +123,13 @@ def emulate_all(
     )
 
 
-def refuse_inimitable(scenario: Scenario) -> None:
-    """Raise a `TestbedError` if the scenario's transport is none that a kernel has."""
+def refuse_inimitable(scenario: Scenario, options: Options | None = None) -> None:
+    """Raise a `TestbedError` for what cannot be emulated at all, or not in the way asked for."""
+    options = options or Options()
     kind = _transport(scenario)
+    if kind == "datagram":
+        _refuse_datagrams(scenario, options)
+    _refuse_pictures(scenario, options)
     where = f"{scenario.spec.name}: network.transport"
     if kind not in EMULATED:
         raise TestbedError(
@@ -160,6 +162,20 @@ def refuse_inimitable(scenario: Scenario) -> None:
             "is told when its packet has left by a link of its own; allowed: one client, or "
             "--set network.uplink.sharing=none"
         )
+
+
+def _refuse_pictures(scenario: Scenario, options: Options) -> None:
+    """Raise a `TestbedError` for whole pictures that nobody would decode."""
+    network = options.network
+    if network is None or network.teacher is not None or options.server is not None:
+        return
+    for client in scenario.clients:
+        if any(rung.point.mode is Mode.OFFLOAD for rung in client.ladder):
+            raise TestbedError(
+                f"{client.spec.name}: mode offload sends pictures, which the network of --weights "
+                "does not decode; name one that does with --teacher, or leave the mode out of the "
+                "ladder"
+            )
 
 
 def _refuse_datagrams(scenario: Scenario, options: Options) -> None:

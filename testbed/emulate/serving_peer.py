@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -124,6 +125,7 @@ class Peer:
         self._key: Key | None = None
         self._sequence = 0
         self._outbox = bytearray()
+        self._greets = False  # a `WELCOME` is due before anything else
 
     @property
     def partial_bytes(self) -> int:
@@ -252,6 +254,15 @@ class Peer:
             **{kind: CLIENT_MOST[kind] for kind in (Type.CANCEL, Type.PING, Type.FAREWELL)},
         }
         self.state, self.since_ns = State.OPEN, now_ns
+        self._greets = True
+        if not self._parser.held_bytes:
+            self._greet(now_ns)
+        # Else it did not wait, and hears it with the first answer: who answers a sender in the
+        # middle of its payload has TCP take the connection for a dialogue and acknowledge less.
+
+    def _greet(self, now_ns: int) -> None:
+        self._greets = False
+        most = self._limits.payload_bytes
         welcome = Welcome(self.session, keys.clock(), self._hello_ns, now_ns, most, self._stand_in)
         self.send(Type.WELCOME, welcome.pack())
 
@@ -261,6 +272,8 @@ class Peer:
 
     def send(self, kind: Type, body: Bytes) -> None:
         """Queue a message; `flush` sends it."""
+        if self._greets:
+            self._greet(time.monotonic_ns())
         self._outbox += pack(kind, self._sequence, body, key=self._key)
         self._outbox += body
         self._sequence += 1

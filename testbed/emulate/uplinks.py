@@ -11,7 +11,7 @@ from typing import Any
 
 from testbed.emulate.bodies import Answer, Request
 from testbed.emulate.clock import WallClock
-from testbed.emulate.connection import Connection
+from testbed.emulate.connection import FRAMING_BYTES, Connection
 from testbed.emulate.tcp_info import Repeated, repeated
 
 Open = Callable[..., Connection]
@@ -84,6 +84,7 @@ class LongLived(_Watched):
 
     def __init__(self, clock: WallClock, take: Take, line: Connection) -> None:
         super().__init__(clock, take, line.offset_ns or 0)
+        self.framing_bytes = FRAMING_BYTES
         self._line = line
         self._watch(line)
 
@@ -113,10 +114,14 @@ class PerFrame(_Watched):
         take: Gets the answers.
         offset_ns: The server's clock minus ours.
         connect: Opens a connection.
+        framing_bytes: What is sent before each payload, the connection's opening included.
     """
 
-    def __init__(self, clock: WallClock, take: Take, offset_ns: int, connect: Open) -> None:
+    def __init__(
+        self, clock: WallClock, take: Take, offset_ns: int, connect: Open, framing_bytes: int
+    ) -> None:
         super().__init__(clock, take, offset_ns)
+        self.framing_bytes = framing_bytes
         self._connect = connect
         self._opening: dict[int, int] = {}  # payload bytes of frames without a connection yet
         self._lines: dict[int, Connection] = {}

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from testbed.detectors.answers import Answers, Ints, joined, written
 from testbed.detectors.detections import Detections
 from testbed.detectors.macs import count_detector
 from testbed.detectors.pair import SplitPair
+from testbed.detectors.pictures import PictureCodec
 from testbed.detectors.recording import HEADER, SCHEMA, RecordedPoint, Recording, load
 from testbed.detectors.recording_file import write
 from testbed.detectors.split import SplitDetector
@@ -31,13 +34,14 @@ from testbed.errors import TestbedError
 from testbed.evaluation.chunks import Chunk, Store
 from testbed.evaluation.coco_map import coco_map, found_results
 from testbed.evaluation.decoding import Input, seen
-from testbed.evaluation.offload import MAC_PER_PIXEL, PictureCodec, decode, shrunk, whole_picture
+from testbed.evaluation.offload import MAC_PER_PIXEL, decode, shrunk, whole_picture
 from testbed.metrics.boxes import Truth
 from testbed.metrics.evaluator import Evaluator
 from testbed.metrics.proxy import best_threshold, frame_f1
 from testbed.model import LOCAL, Mode, OperatingPoint
+from testbed.workers import pool
 
-CHUNK_FRAMES = 32
+CHUNK_FRAMES = 8
 """Frames whose recording is lost at most when a run is killed."""
 
 UNCODED_BITS = 16
@@ -168,6 +172,7 @@ def record(
     *,
     fps: float | None = None,
     threads: int = 1,
+    workers: int = 1,
     batch: int = 1,
     progress: Progress = lambda done, total: None,
 ) -> Recording:
@@ -180,6 +185,7 @@ def record(
         folder: Where; nothing is done if this very recording is there already.
         fps: Of the video; what the data set says if left out.
         threads: Of torch. One is enough for small networks, and fights with nobody.
+        workers: Processes that stretches of frames are spread over; they change no digit.
         batch: Pictures that are decoded together. Several take less time, and give other last
             digits than one at a time, which is what a live run does.
         progress: Called with frames done and their number.
@@ -201,28 +207,56 @@ def record(
             )
         return known
     store = Store(folder / f"chunks-{header['id'][:12]}")
+    stretches = {
+        number: pictures[start : start + CHUNK_FRAMES]
+        for number, start in enumerate(range(0, len(pictures), CHUNK_FRAMES))
+    }
+    chunks = {number: chunk for number in stretches if (chunk := store.get(number)) is not None}
+    todo = [number for number in stretches if number not in chunks]
+    done = sum(len(stretches[number]) for number in chunks)
+    progress(done, len(pictures))
+
+    def keep(number: int, chunk: Chunk) -> None:
+        nonlocal done
+        store.put(number, chunk)
+        chunks[number] = chunk
+        done += len(stretches[number])
+        progress(done, len(pictures))
+
+    take = partial(_stretch, subject, dataset, plan, batch, threads)
+    if workers == 1:
+        for number in todo:
+            keep(number, take(stretches[number]))
+    else:
+        with pool(workers, fresh=True) as executor:
+            jobs = {executor.submit(take, stretches[number]): number for number in todo}
+            for job in as_completed(jobs):
+                keep(jobs[job], job.result())
+    whole = _joined([chunks[number] for number in stretches])
+    _finish(folder, header, subject, dataset, plan, whole)
+    store.remove()
+    return load(folder)
+
+
+def _stretch(
+    subject: Subject,
+    dataset: Dataset,
+    plan: Plan,
+    batch: int,
+    threads: int,
+    pictures: Sequence[Picture],
+) -> Chunk:
+    """Return what the points of a plan make of a stretch of frames."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        chunks = []
-        for number, start in enumerate(range(0, len(pictures), CHUNK_FRAMES)):
-            stretch = pictures[start : start + CHUNK_FRAMES]
-            chunk = store.get(number)
-            if chunk is None:
-                parts = []
-                for at in range(0, len(stretch), batch):
-                    progress(start + at, len(pictures))
-                    images = [dataset.load(picture) for picture in stretch[at : at + batch]]
-                    parts.append(subject.stretch(images, plan))
-                chunk = _joined(parts)
-                store.put(number, chunk)
-            chunks.append(chunk)
+        parts = [
+            subject.stretch([dataset.load(picture) for picture in pictures[at : at + batch]], plan)
+            for at in range(0, len(pictures), batch)
+        ]
     finally:
         torch.set_num_threads(before)
-    progress(len(pictures), len(pictures))
-    _finish(folder, header, subject, dataset, plan, _joined(chunks))
-    store.remove()
-    return load(folder)
+    return _joined(parts)
 
 
 def in_order(dataset: Dataset) -> tuple[Picture, ...]:

@@ -17,6 +17,7 @@ from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from testbed import catalog
+from testbed.devices.hosts import UNMEASURED, HostTimes
 from testbed.errors import InputErrors, Problem, did_you_mean
 from testbed.model import Ladder
 from testbed.parts import Nested
@@ -77,6 +78,7 @@ class Scenario:
         files: From the name of everything looked up to its sha256. What the catalogue has stands
             there as `shelf/name`, a file of the user's by its absolute path.
         warnings: What a reader of the results should know.
+        hosts: What was measured of the programs and kernels of a machine; no file says it.
     """
 
     spec: ScenarioSpec
@@ -85,6 +87,7 @@ class Scenario:
     digest: str
     files: dict[str, str]
     warnings: tuple[str, ...]
+    hosts: HostTimes = UNMEASURED
 
 
 def load(path: Path | str, overrides: Iterable[str] = ()) -> Scenario:

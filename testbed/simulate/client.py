@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from testbed.clients.client import FATE_OF, Client
+from testbed.devices.hosts import UNMEASURED, HostTimes
 from testbed.links.transport import Delivery
 from testbed.model import Fate, FrameRecord, Policy, Rung
 from testbed.scenario import Client as ClientSetup
@@ -26,6 +27,7 @@ class SimulatedClient(Client):
         uplink: Towards the server.
         downlink: Back.
         server: Decodes.
+        hosts: What a machine adds, if it was measured.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class SimulatedClient(Client):
         uplink: Channel,
         downlink: Channel,
         server: Server,
+        hosts: HostTimes = UNMEASURED,
     ) -> None:
         super().__init__(
             env,
@@ -53,6 +56,7 @@ class SimulatedClient(Client):
             duration_ns=duration_ns,
             end_ns=end_ns,
             rtt_ns=uplink.delay_ns + downlink.delay_ns,
+            hosts=hosts,
         )
         self._uplink = uplink
         self._downlink = downlink
@@ -63,6 +67,16 @@ class SimulatedClient(Client):
         return self._uplink.backlog_bytes(now_ns, self.name)
 
     def _upload(self, frame: FrameRecord, rung: Rung, now: int) -> None:
+        if self._hosts.uplink_wait_ns:
+            self._env.after(self._hosts.uplink_wait_ns, self._handed, (frame, rung))
+        else:
+            self._send(frame, rung, now)
+
+    def _handed(self, handed: tuple[FrameRecord, Rung]) -> None:
+        if not self._off:
+            self._send(*handed, self._env.now)
+
+    def _send(self, frame: FrameRecord, rung: Rung, now: int) -> None:
         deadline_ns = frame.captured_ns + self._deadline_ns
 
         def sent(delivery: Delivery) -> None:
@@ -82,9 +96,11 @@ class SimulatedClient(Client):
                 return
             frame.sent_ns = sent_ns
             job = Job(frame, deadline_ns, rung.server_mac, self, rung.decode_ns)
-            self._env.after(arrived_ns - self._env.now, self._arrive, job)
+            there_ns = arrived_ns + self._hosts.transfer_ns
+            self._env.after(there_ns - self._env.now, self._arrive, job)
 
-        self._uplink.send(now, self.name, frame.payload_bytes, sent, deadline_ns)
+        size_bytes = frame.payload_bytes + self._hosts.frame_bytes
+        self._uplink.send(now, self.name, size_bytes, sent, deadline_ns)
         if frame.sent_ns is None and frame.fate is Fate.UNFINISHED:
             self._hold(frame, now)
 
@@ -126,7 +142,7 @@ class SimulatedClient(Client):
             frame.radio_j += self._on_air(
                 start_ns + delay_ns, sent_ns + delay_ns, down_bytes=wire_bytes
             )
-            env.after(arrived_ns - env.now, self._answered, frame)
+            env.after(arrived_ns + self._hosts.downlink_ns - env.now, self._answered, frame)
 
         self._downlink.send(env.now, self.name, self._answer_bytes, sent, job.deadline_ns)
         if not settled:

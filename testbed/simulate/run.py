@@ -75,6 +75,8 @@ class World:
             queue_limit=spec.server.queue.limit,
             drop_expired=spec.server.drop_expired,
             measured=bool(scenario.server.sheet.points),
+            hosts=scenario.hosts,
+            seed=seed,
         )
         self.clients = [
             SimulatedClient(
@@ -89,6 +91,7 @@ class World:
                 uplink=up,
                 downlink=down,
                 server=server,
+                hosts=scenario.hosts,
             )
             for name, group in names
         ]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from testbed.devices.hosts import UNMEASURED, HostTimes
 from testbed.devices.profile import bounded_ns
 from testbed.model import Fate, FrameRecord
 from testbed.simulate.clock import Clock
+from testbed.streams import stream
 
 
 class Sender(Protocol):
@@ -56,6 +59,8 @@ class Server:
         queue_limit: Most frames waiting; a frame that comes to a full queue is refused.
         drop_expired: Whether a frame whose deadline has passed is given up instead of decoded.
         measured: Whether jobs alone take a measured time, between which and whose sum a batch lies.
+        hosts: What a machine adds, if it was measured.
+        seed: Of the run; what varies by measurement is drawn from it.
     """
 
     def __init__(
@@ -69,6 +74,8 @@ class Server:
         queue_limit: int,
         drop_expired: bool,
         measured: bool = False,
+        hosts: HostTimes = UNMEASURED,
+        seed: int = 0,
     ) -> None:
         self._env = env
         self._decode_ns = decode_ns
@@ -79,12 +86,20 @@ class Server:
         self._drop_expired = drop_expired
         self._at_once = batch_max == 1 and not drop_expired  # nothing to wait or look for
         self._measured = measured
+        self._hosts = hosts
+        self._jitter = _jitter(hosts.decode_cv, seed) if hosts.decode_cv else None
         self._queue: deque[Job] = deque()
 
     def arrive(self, job: Job) -> None:
         """Take a job into the queue."""
+        job.frame.arrived_ns = self._env.now
+        if self._hosts.server_wait_ns:
+            self._env.after(self._hosts.server_wait_ns, self._admit, job)
+        else:
+            self._admit(job)
+
+    def _admit(self, job: Job) -> None:
         now = self._env.now
-        job.frame.arrived_ns = now
         if self._at_once and self._idle and not self._queue:
             job.frame.batch_start_ns = now
             self._decode([job])
@@ -116,7 +131,9 @@ class Server:
         spent_ns = self._decode_ns(sum([job.mac for job in batch]))
         if self._measured:
             spent_ns = bounded_ns(spent_ns, [job.alone_ns for job in batch])
-        self._env.after(spent_ns, self._finish, batch)
+        if self._jitter is not None:
+            spent_ns = int(spent_ns * next(self._jitter)) + 1
+        self._env.after(spent_ns + self._hosts.decode_ns, self._finish, batch)
 
     def _take(self, now: int) -> list[Job]:
         batch: list[Job] = []
@@ -138,3 +155,11 @@ class Server:
             job.sender.decoded(job)
         if self._queue:
             self._start()
+
+
+def _jitter(cv: float, seed: int) -> Iterator[float]:
+    """Yield factors of mean 1 and coefficient of variation `cv` for ever, one for each batch."""
+    rng = stream(seed, "server", "decode")
+    variance = math.log1p(cv * cv)
+    while True:
+        yield float(rng.lognormal(-variance / 2, math.sqrt(variance)))

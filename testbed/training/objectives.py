@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from testbed.detectors.slimmable import SlimmableBatchNorm2d, Widths
+from testbed.detectors.slimmable import SlimmableBatchNorm2d, Widths, slim_layers
 from testbed.detectors.split import SplitDetector
 from testbed.streams import stream
 from testbed.training.pictures import Batch
@@ -128,19 +128,28 @@ class Distillation:
         """Add the gradients of one step; return the loss of each width.
 
         Gradients are added width by width, which is the gradient of the sum and needs the memory
-        of one pass.
+        of one pass. An encoder that is the same at every width runs once for all of them, and its
+        statistics move once a step.
         """
         x = run.place(batch.x)
         with torch.no_grad(), run.autocast():
             targets = self.teacher.features(x)
         losses: dict[str, float] = {}
+        encoded = seen = None
+        if not any(True for _ in slim_layers(self.student.encoder)):
+            with run.autocast():
+                encoded = self.student.encoder(x)
+            seen = encoded.detach().requires_grad_()
         for width in widths:
             with self.student.widths.at(width):
                 with run.autocast():
-                    taps = self.student.features(x)
+                    inner = self.student.encoder(x) if seen is None else seen
+                    taps = self.student.features_of(inner)
                 loss = tap_loss(taps, targets, self.reduction)
                 run.backward(loss)
             losses[f"{width:g}"] = float(loss.detach())
+        if encoded is not None and seen is not None:
+            encoded.backward(seen.grad)
         return losses
 
 

@@ -90,7 +90,7 @@ class _Run:
         self.detector.to(device).to(memory_format=torch.channels_last)
         if isinstance(self.objective, Distillation):
             self.objective.teacher.to(device).to(memory_format=torch.channels_last)
-        self.optimiser = torch.optim.Adam(self.objective.trained, lr=self.rate)
+        self.optimiser = torch.optim.Adam(self.objective.trained, lr=self.rate, fused=True)
         scaler = None
         if config.precision == "fp16":
             # A sum over all features has gradients that are large enough as they are.

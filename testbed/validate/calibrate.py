@@ -1,153 +1,282 @@
-"""A scenario with the times and sizes of a real network, measured on this machine just before."""
+"""What a machine takes, measured on it before a validation and under the conditions of its runs.
+
+A rehearsal is an emulated run of each operating point by itself: the processes, priorities, cadence
+and payloads of the validation, on links of a constant rate about which there is nothing to know.
+What it takes longer than simulated, stage by stage, is the machine's: `HostTimes`. With a live
+network the times of encoder and decoder are those of the rehearsal as well. Nothing of this comes
+from the runs that are then compared.
+"""
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ruamel.yaml import YAML
 
 from testbed.devices.figures import Figure
+from testbed.devices.hosts import HostTimes
 from testbed.devices.profile import DeviceProfile, ServerProfile
 from testbed.devices.sheets import PointSheet
-from testbed.emulate import kernel
+from testbed.emulate.connection import framing_bytes
 from testbed.emulate.decoding_live import Network
-from testbed.emulate.encoding_worker import pictures
-from testbed.errors import TestbedError
-from testbed.model import NS_PER_S, Ladder, Mode, Rung
-from testbed.scenario import Client, Scenario
+from testbed.emulate.engine import Options, emulate
+from testbed.errors import EnvironmentLacks, TestbedError
+from testbed.model import NS_PER_MS, NS_PER_S, Ladder, Mode, Rung
+from testbed.policies.fixed import Fixed
+from testbed.scenario import Client, Scenario, dump, load_text
+from testbed.scenario.channels import OpenLinks, open_channel
+from testbed.scenario.schema import LinkSpec
+from testbed.simulate import simulate
+from testbed.validate.stages import durations_ns
 
 if TYPE_CHECKING:
-    from testbed.detectors.pair import SplitPair
+    import pandas as pd
+    from numpy.typing import NDArray
 
-RUNS = 40
-SOURCE = "measured on this machine right before the validation"
+FRAMES = 24
+"""Of each operating point, at least."""
+
+SECONDS, LIVE_SECONDS = 12, 20
+"""What a rehearsal lasts at least. A real network's times vary by tens of percent from frame to
+frame, timed waits hardly."""
+
+HEADROOM = 2.0
+"""The rate of a rehearsal carries at least so many times what the camera asks of it."""
+
+SOURCE = "measured on this machine in a rehearsal right before the validation"
+
+_SENT = (Mode.SPLIT, Mode.OFFLOAD)
+_NETWORK_STAGES = ("queue", "uplink_wait", "transfer", "server_wait", "downlink")
+_STAND_IN_STAGES = ("encode", "decode")
 
 
-@contextmanager
-def as_endpoint() -> Iterator[bool]:
-    """Have the priority that clients and server have, if that is allowed; yield whether it is."""
-    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
-    granted = kernel.realtime(kernel.ENDPOINT_PRIORITY)
-    try:
-        yield granted
-    finally:
-        os.sched_setscheduler(0, policy, parameters)
-
-
-def calibrated(scenario: Scenario, network: Network, runs: int = RUNS) -> Scenario:
-    """Return the scenario with measured times of encoder and decoder and real payload sizes.
+@dataclass(frozen=True)
+class Rehearsal:
+    """One operating point of one group of clients, by itself.
 
     Args:
-        scenario: Whose ladders are measured; each width of mode `split`.
-        network: What encodes and decodes.
-        runs: Of each width.
+        group: Index of the clients' group.
+        rung: The operating point.
+        scenario: What is run, under the policy and the seed that it has.
+        frames: Of the emulated run.
+    """
+
+    group: int
+    rung: Rung
+    scenario: Scenario
+    frames: pd.DataFrame
+
+    def times_ns(self, stage: str) -> NDArray[np.float64]:
+        """Return how long a stage took, of every frame that got through it."""
+        found = durations_ns(self.frames, stage)
+        return found[~np.isnan(found)]
+
+
+def calibrated(scenario: Scenario, options: Options) -> Scenario:
+    """Return the scenario for the simulator, with what this machine takes.
+
+    Args:
+        scenario: What is going to be validated.
+        options: How it is going to be emulated, and every rehearsal with it.
 
     Raises:
+        EnvironmentLacks: No rehearsal was on time.
         TestbedError: The network does not have a width of a ladder.
     """
-    from testbed.emulate.decoding_worker import load
-
-    pair = load(replace(network, threads=1))
-    server = scenario.server
-    clients = []
-    with as_endpoint():
-        for client in scenario.clients:
-            device, rungs = client.device, []
-            for rung in client.ladder:
-                if rung.point.mode is Mode.SPLIT:
-                    found, encode, decode = _measure(pair, rung, client.detector.name, runs)
-                    device = _with_device(device, encode)
-                    server = _with_server(server, decode)
-                    rungs.append(found)
-                else:
-                    rungs.append(rung)
-            clients.append((client, device, rungs))
-    own = tuple(_client(client, device, rungs, server) for client, device, rungs in clients)
-    return replace(scenario, server=server, clients=own)
-
-
-def _client(
-    client: Client, device: DeviceProfile, rungs: list[Rung], server: ServerProfile
-) -> Client:
-    timed = []
-    for rung in rungs:
-        what = {"detector": client.detector.name, "width": rung.point.width}
-        if rung.point.mode is Mode.SPLIT:
-            encode_ns = round(_value(device.point(**what)) * NS_PER_S)  # type: ignore[arg-type]
-            rung = replace(
-                rung,
-                encode_ns=encode_ns,
-                encode_j=device.compute_w * encode_ns / NS_PER_S,
-                decode_ns=server.decode_ns(rung.server_mac, **what),  # type: ignore[arg-type]
+    if options.network is not None:
+        _refuse_widths(scenario, options.network)
+    done = list(_rehearse(scenario, options))
+    decode_cv = 0.0
+    if options.network is not None:
+        scenario = _timed(scenario, done)
+        decode_cv = median(lognormal(each.times_ns("decode"))[1] for each in done)
+    excess: dict[str, list[float]] = {}
+    for rehearsal in done:
+        played = rehearsal.scenario
+        if options.network is not None:
+            played = _timed(played, [replace(rehearsal, group=0)])
+        [policy], [seed] = played.spec.policies, played.spec.seeds
+        simulated = simulate(replace(played, hosts=_framing(played)), policy, seed)
+        stages = _NETWORK_STAGES + (_STAND_IN_STAGES if options.network is None else ())
+        for stage in stages:
+            excess.setdefault(stage, []).extend(
+                _excess_ns(simulated.frames.to_pandas(), rehearsal.frames, stage)
             )
-        timed.append(rung)
-    return replace(client, device=device, ladder=Ladder(tuple(timed)))
-
-
-def _value(point: PointSheet | None) -> float:
-    assert point is not None
-    return point.time_s.value
-
-
-def _measure(
-    pair: SplitPair, rung: Rung, detector: str, runs: int
-) -> tuple[Rung, PointSheet, PointSheet]:
-    """Return the rung with its real size, and the two points of the profiles."""
-    if rung.point.width not in pair.detector.config.widths:
-        listed = ", ".join(f"{width:g}" for width in pair.detector.config.widths)
-        name = pair.detector.config.name
-        raise TestbedError(f"{name} has no width {rung.point.width:g}; it has {listed}")
-    seen = pictures(pair.detector.config.side, 0, "calibration")
-    payload = b""
-
-    def encode() -> None:
-        nonlocal payload
-        payload = pair.encode(next(seen), rung.point)
-
-    encoding = _times(encode, runs)
-    decoding = _times(lambda: pair.decode(payload), runs)
-    points = (_point(detector, rung.point.width, times) for times in (encoding, decoding))
-    return (replace(rung, payload_bytes=len(payload)), *points)  # type: ignore[return-value]
-
-
-def _times(run: Callable[[], object], runs: int) -> list[int]:
-    """Return how long some runs took, ns, after a few that are not counted."""
-    times = []
-    for _ in range(runs + 5):
-        began_ns = time.monotonic_ns()
-        run()
-        times.append(time.monotonic_ns() - began_ns)
-    return times[5:]
-
-
-def _point(detector: str, width: float, times_ns: list[int]) -> PointSheet:
-    import numpy as np
-
-    seconds = np.array(times_ns) / NS_PER_S
-
-    def figure(value: float) -> Figure[float]:
-        return Figure(float(value), "measured", SOURCE)
-
-    return PointSheet(
-        detector=detector,
-        width=figure(width),
-        time_s=figure(seconds.mean()),
-        jitter_cv=figure(min(2.0, seconds.std() / seconds.mean())),
+    hosts = {f"{stage}_ns": max(0, round(median(found))) for stage, found in excess.items()}
+    warning = f"times of the machine were {SOURCE}"
+    return replace(
+        scenario,
+        hosts=replace(_framing(scenario), **hosts, decode_cv=decode_cv),
+        warnings=(*scenario.warnings, warning),
     )
 
 
-def _with_device(device: DeviceProfile, point: PointSheet) -> DeviceProfile:
-    return replace(device, sheet=replace(device.sheet, points=_add(device.sheet.points, point)))
+def _rehearse(scenario: Scenario, options: Options) -> Iterator[Rehearsal]:
+    for index, client in enumerate(scenario.clients):
+        for rung in client.ladder:
+            if rung.point.mode not in _SENT:
+                continue
+            played = _plain(scenario, index, rung, live=options.network is not None)
+            [policy], [seed] = played.spec.policies, played.spec.seeds
+            run = emulate(played, policy, seed, options)
+            if not run.valid:
+                raise EnvironmentLacks(f"rehearsal of {rung.point}: {run.report['reason']}")
+            yield Rehearsal(index, rung, played, run.rows.frames.to_pandas())
 
 
-def _with_server(server: ServerProfile, point: PointSheet) -> ServerProfile:
-    return replace(server, sheet=replace(server.sheet, points=_add(server.sheet.points, point)))
+def _plain(scenario: Scenario, group: int, rung: Rung, *, live: bool) -> Scenario:
+    """Return a scenario of one group at one operating point, on links of a constant rate.
+
+    The rate is the mean of the link's, or twice what the frames ask for where that is more and
+    their size is known.
+    """
+    client = scenario.clients[group]
+    data: dict[str, Any] = YAML(typ="safe").load(dump(scenario))
+    fps = client.spec.source.fps
+    point = rung.point
+    need_mbps = 0.0 if live else HEADROOM * 8e-6 * fps * rung.payload_bytes
+    answer_mbps = HEADROOM * 8e-6 * fps * client.spec.answer_bytes
+    for direction, least_mbps in (("uplink", need_mbps), ("downlink", answer_mbps)):
+        link: LinkSpec = getattr(scenario.spec.network, direction)
+        mbps = max(least_mbps, _mean_mbps(scenario, client, link, direction))
+        delay_ms = link.delay_ns / NS_PER_MS
+        data["network"][direction] = {"kind": "constant", "mbps": mbps, "delay_ms": delay_ms}
+        if client.spec.count > 1:
+            data["network"][direction]["sharing"] = "none"
+    fixed = Fixed(point.width, point.bits, point.codec, point.mode)
+    data["policies"] = {
+        "rehearsal": {
+            "kind": "fixed",
+            "width": fixed.width,
+            "bits": max(1, fixed.bits),  # which a whole picture has none of
+            "codec": fixed.codec,
+            "mode": point.mode.value,
+        }
+    }
+    data["clients"] = [data["clients"][group]]
+    data["seeds"] = [scenario.spec.seeds[0]]
+    data["claims"] = []
+    data["duration_s"] = max(LIVE_SECONDS if live else SECONDS, FRAMES / fps)
+    data["deadline_ms"] = max(scenario.spec.deadline_ns, NS_PER_S) / NS_PER_MS
+    data.pop("sha256", None)  # of files that it no longer has
+    return load_text(json.dumps(data), file=scenario.spec.name)
 
 
-def _add(points: tuple[PointSheet, ...], point: PointSheet) -> tuple[PointSheet, ...]:
-    """Return points with one more, in place of any of the same detector and width."""
-    kept = (p for p in points if (p.detector, p.width.value) != (point.detector, point.width.value))
-    return (*kept, point)
+def _mean_mbps(scenario: Scenario, client: Client, link: LinkSpec, direction: str) -> float:
+    """Return the mean rate of a link, of those that are no cell's; else 0."""
+    name = client.spec.name
+    channel = open_channel(link, [name], direction, scenario.spec.seeds[0])
+    if not isinstance(channel, OpenLinks):
+        return 0.0
+    capacity = channel.links[name].capacity
+    offered_bytes = capacity.offered(scenario.spec.duration_ns) / capacity.units_per_byte
+    return offered_bytes * 8e3 / scenario.spec.duration_ns
+
+
+def _excess_ns(simulated: pd.DataFrame, emulated: pd.DataFrame, stage: str) -> list[float]:
+    """Return by how much a stage took longer than simulated, of the frames that both took."""
+    key = ["client", "frame"]
+    ours, theirs = (
+        frames.astype({"client": str}).set_index(key).sort_index()
+        for frames in (simulated, emulated)
+    )
+    both = ours.index.intersection(theirs.index)
+    excess = durations_ns(theirs.loc[both], stage) - durations_ns(ours.loc[both], stage)
+    return [float(value) for value in excess if not math.isnan(value)]
+
+
+def _framing(scenario: Scenario) -> HostTimes:
+    """Return what the protocol adds to each payload, by its definition."""
+    transport = scenario.spec.network.transport.model_dump()
+    if transport["kind"] == "datagram":
+        return HostTimes()
+    client = scenario.clients[0]
+    name = client.spec.name, client.detector.name
+    per_frame = transport.get("connection") == "per_frame"
+    return HostTimes(frame_bytes=framing_bytes(*name, opening=per_frame))
+
+
+# -- with a network that really encodes and decodes --------------------------------------------
+
+
+def _refuse_widths(scenario: Scenario, network: Network) -> None:
+    from testbed.detectors.configurations import find
+    from testbed.detectors.outside import load_any
+
+    config = find(network.network) if network.network else None
+    config = load_any(Path(network.weights), config).config
+    for client in scenario.clients:
+        for rung in client.ladder:
+            if rung.point.mode is Mode.SPLIT and rung.point.width not in config.widths:
+                listed = ", ".join(f"{width:g}" for width in config.widths)
+                raise TestbedError(
+                    f"{config.name} has no width {rung.point.width:g}; it has {listed}"
+                )
+
+
+def _timed(scenario: Scenario, done: list[Rehearsal]) -> Scenario:
+    """Return a scenario with measured times of encoder and decoder and real payload sizes."""
+    server = scenario.server
+    clients = []
+    for index, client in enumerate(scenario.clients):
+        measured = {r.rung.point: r for r in done if r.group == index}
+        jitters, rungs = [], []
+        for rung in client.ladder:
+            found = measured.get(rung.point)
+            if found is not None:
+                rung, jitter_cv = _measured(rung, found, client.device)
+                jitters.append(jitter_cv)
+                server = _with_server(server, client.detector.name, rung)
+            rungs.append(rung)
+        device = _with_device(client.device, jitters)
+        clients.append(replace(client, device=device, ladder=Ladder(tuple(rungs))))
+    return replace(scenario, server=server, clients=tuple(clients))
+
+
+def _measured(rung: Rung, found: Rehearsal, device: DeviceProfile) -> tuple[Rung, float]:
+    """Return a rung as it was rehearsed, and how much its encoder's time varies."""
+    encode_ns, jitter_cv = lognormal(found.times_ns("encode"))
+    sizes = found.frames["payload_bytes"].to_numpy()
+    rung = replace(
+        rung,
+        payload_bytes=round(float(sizes[sizes > 0].mean())),
+        encode_ns=round(encode_ns),
+        encode_j=device.compute_w * encode_ns / NS_PER_S,
+        decode_ns=round(lognormal(found.times_ns("decode"))[0]),
+    )
+    return rung, jitter_cv
+
+
+def lognormal(times_ns: NDArray[np.float64]) -> tuple[float, float]:
+    """Return mean and coefficient of variation of the lognormal that has the times' quantiles.
+
+    Those of 50 % and 90 %: a mean of so few times would be that of the one that was interrupted.
+    """
+    half, most = np.quantile(times_ns, [0.5, 0.9])
+    sigma = math.log(most / half) / 1.2815515655446004  # the normal distribution's quantile of 90 %
+    return half * math.exp(sigma**2 / 2), math.sqrt(math.expm1(sigma**2))
+
+
+def _with_device(device: DeviceProfile, jitters: list[float]) -> DeviceProfile:
+    """Return a device whose times are those of the rungs, varying as was measured."""
+    if not jitters:
+        return device
+    jitter = Figure(min(2.0, median(jitters)), "measured", SOURCE)
+    return replace(device, sheet=replace(device.sheet, points=(), jitter_cv=jitter))
+
+
+def _with_server(server: ServerProfile, detector: str, rung: Rung) -> ServerProfile:
+    """Return a server that has measured times, so that those of the rungs are believed."""
+    point = PointSheet(
+        detector=detector,
+        width=Figure(rung.point.width, "measured", SOURCE),
+        time_s=Figure(rung.decode_ns / NS_PER_S, "measured", SOURCE),
+    )
+    return replace(server, sheet=replace(server.sheet, points=(*server.sheet.points, point)))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from testbed import records
+from testbed.devices.hosts import UNMEASURED
 from testbed.emulate.engine import Options
+from testbed.emulate.run import refuse_inimitable
 from testbed.run import write
 from testbed.scenario import Scenario
 from testbed.validate.bounds import bounds_of
@@ -23,8 +25,8 @@ WAITED = (
 )
 
 LIVE = (
-    "a real network encodes and decodes; the simulator has its times and payloads from a "
-    "measurement on this machine, with the same priority, right before"
+    "a real network encodes and decodes; the simulator has its times and payloads from a rehearsal "
+    "on this machine right before, each operating point by itself over links of a constant rate"
 )
 
 
@@ -33,7 +35,8 @@ class Validation:
     """A validation that took place.
 
     Args:
-        folder: Holds `simulated/`, `emulated/` and `validation.json`, `.md` and `.html`.
+        folder: Holds `simulated/`, the same `-without-host` times, `emulated/`, and
+            `validation.json`, `.md` and `.html`.
         result: The content of `validation.json`.
     """
 
@@ -66,15 +69,17 @@ def validate(
     folder = out / f"{scenario.spec.name}-{scenario.digest}-validation"
     options = options or Options()
     kind, bounds = bounds_of(scenario, options.backend, live=options.network is not None)
-    note = WAITED
-    simulable = scenario
-    if options.network is not None:
-        simulable, note = calibrated(scenario, options.network), LIVE
+    refuse_inimitable(scenario, options)
+    note = WAITED if options.network is None else LIVE
+    simulable = calibrated(scenario, options)
     write(scenario, folder / "emulated", emulation=options, progress=progress)
     write(simulable, folder / "simulated")
-    simulated, emulated = (records.read(folder / engine) for engine in ("simulated", "emulated"))
+    write(replace(simulable, hosts=UNMEASURED), folder / "simulated-without-host")
+    simulated, bare, emulated = (
+        records.read(folder / name) for name in ("simulated", "simulated-without-host", "emulated")
+    )
     found = verdicts(simulated, emulated, bounds)
-    result = as_json(emulated, kind, found, note)
+    result = as_json(emulated, kind, found, note, simulable.hosts, verdicts(bare, emulated, ()))
     for name, text in (
         ("validation.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n"),
         ("validation.md", markdown([result])),

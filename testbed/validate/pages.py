@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from testbed.model import NS_PER_MS
+
 Result = Mapping[str, Any]
 
 STAGE_HEADS = (
@@ -38,6 +40,8 @@ SUMMARY_HEADS = (
     "p95, %",
     "total p50, %",
     "p95, %",
+    "without host times: p50, %",
+    "p95, %",
     "energy, %",
     "backend",
     "late p99, ms",
@@ -67,6 +71,7 @@ def summary_rows(results: Sequence[Result]) -> Iterator[list[str]]:
                 number(transfer.get("p95_percent")),
                 number(total["error_percent"]["p50"]),
                 number(total["error_percent"]["p95"]),
+                *(number(policy["without_host_times_percent"][q]) for q in ("p50", "p95")),
                 number(policy["energy_j"]["total"]["error_percent"]),
                 result["machine"]["backend"],
                 number(result["machine"]["late_p99_ms"]),
@@ -140,7 +145,22 @@ def where(result: Result) -> str:
         f"{machine['late_p50_ms']:g} ms (median), {machine['late_p99_ms']:g} ms (99 %), "
         f"{machine['late_p999_ms']:g} ms (99.9 %); {machine['valid']} valid of "
         f"{machine['runs']} runs in {machine['attempts']} attempts. "
-        f"Times of encoder and decoder: {result['device_times']}."
+        f"Times of encoder and decoder: {result['device_times']}. {hosts(result)}"
+    )
+
+
+def hosts(result: Result) -> str:
+    """Return what the simulator was told of the machine, as a sentence."""
+    times = {name: value for name, value in result["host_times"].items() if name.endswith("_ns")}
+    said = ", ".join(
+        f"{name.removesuffix('_ns').replace('_', ' ')} {value / NS_PER_MS:.3f}"
+        for name, value in times.items()
+    )
+    varies = result["host_times"]["decode_cv"]
+    return (
+        f"Host times of the rehearsal, which the simulator adds, ms: {said}; and "
+        f"{result['host_times']['frame_bytes']} bytes of the protocol before each payload."
+        + (f" The decoder's times vary by {100 * varies:.1f} % there." if varies else "")
     )
 
 

@@ -133,7 +133,7 @@ def stages(simulated: pd.DataFrame, emulated: pd.DataFrame) -> list[Stage]:
     """Return every stage of `STAGES`, from the frames of a run of each engine."""
     pairs = matched(simulated, emulated)
     return [
-        _stage(name, *(_durations(frames, name) for frames in (simulated, emulated, *pairs)))
+        _stage(name, *(durations_ns(frames, name) for frames in (simulated, emulated, *pairs)))
         for name in STAGES
     ]
 
@@ -208,7 +208,8 @@ def _relative(simulated: float | None, emulated: float | None) -> float | None:
     return 100 * (simulated - emulated) / emulated
 
 
-def _durations(frames: pd.DataFrame, stage: str) -> NDArray[np.float64]:
+def durations_ns(frames: pd.DataFrame, stage: str) -> NDArray[np.float64]:
+    """Return how long a stage took, ns, of every frame; NaN where one did not get through it."""
     start, end = STAGES[stage]
     return _instants(frames, end) - _instants(frames, start)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from testbed.devices.hosts import HostTimes
 from testbed.model import NS_PER_MS, Fate
 from testbed.validate.bounds import Bound
 from testbed.validate.stages import Stage, matched, stages
@@ -105,7 +106,14 @@ def _fates(simulated: pd.DataFrame, emulated: pd.DataFrame) -> dict[str, Pair]:
     return {fate: pair for fate, pair in pairs.items() if pair.simulated or pair.emulated}
 
 
-def as_json(emulated: Run, kind: str, found: Sequence[PolicyVerdict], note: str) -> dict[str, Any]:
+def as_json(
+    emulated: Run,
+    kind: str,
+    found: Sequence[PolicyVerdict],
+    note: str,
+    hosts: HostTimes,
+    bare: Sequence[PolicyVerdict],
+) -> dict[str, Any]:
     """Return everything as JSON: what was run where, and what came of it.
 
     Args:
@@ -113,6 +121,8 @@ def as_json(emulated: Run, kind: str, found: Sequence[PolicyVerdict], note: str)
         kind: Of the bounds.
         found: The verdicts.
         note: Where the times of encoder and decoder are from.
+        hosts: What the simulator was told of the machine.
+        bare: The verdicts on a simulator that was not.
     """
     provenance = emulated.provenance
     runs = provenance["emulation"]["runs"]
@@ -124,18 +134,24 @@ def as_json(emulated: Run, kind: str, found: Sequence[PolicyVerdict], note: str)
         "holds": all(each.holds for each in found),
         "device_times": note,
         "machine": machine(runs),
-        "policies": [_policy(each) for each in found],
+        "host_times": asdict(hosts),
+        "policies": [
+            {**_policy(each), "without_host_times_percent": _totals(other)}
+            for each, other in zip(found, bare, strict=True)
+        ],
     }
 
 
 def machine(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return what the emulated runs took place on, worst of all runs."""
     relays = [run["relay"] for run in runs if run["relay"]]
-    said = [client for run in runs for client in run["clients"].values()]
+    said_by = [client for run in runs for client in run["clients"].values()]
     versions = {"kernel": runs[0]["kernel"], "cores": runs[0]["cores"]}
     return versions | {
         "backend": ", ".join(sorted({relay["backend"] for relay in relays})),
-        "congestion_control": ", ".join(sorted({client["congestion_control"] for client in said})),
+        "congestion_control": ", ".join(
+            sorted({client["congestion_control"] for client in said_by})
+        ),
         "realtime": bool(relays) and all(relay["realtime"] for relay in relays),
         "load_1min": max(run["load_after"][0] for run in runs),
         "runs": len(runs),
@@ -144,12 +160,14 @@ def machine(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "late_p50_ms": _worst(relays, "late_p50_ns"),
         "late_p99_ms": _worst(relays, "late_p99_ns"),
         "late_p999_ms": _worst(relays, "late_p999_ns"),
+        "timers_late_p99_ms": _worst([client["late_ns"] for client in said_by], "p99_ns"),
+        "timers_late_max_ms": _worst([client["late_ns"] for client in said_by], "max_ns"),
         "relay_cpu_share": round(max((relay["cpu_share"] for relay in relays), default=0.0), 4),
     }
 
 
 def _worst(relays: Sequence[dict[str, Any]], key: str) -> float:
-    return round(max((relay[key] for relay in relays), default=0) / NS_PER_MS, 3)
+    return round(max((relay.get(key, 0) for relay in relays), default=0) / NS_PER_MS, 3)
 
 
 def _policy(verdict: PolicyVerdict) -> dict[str, Any]:
@@ -166,6 +184,12 @@ def _policy(verdict: PolicyVerdict) -> dict[str, Any]:
         "energy_j": {name: _pair(pair) for name, pair in verdict.energy_j.items()},
         "fates": {name: _pair(pair) for name, pair in verdict.fates.items()},
     }
+
+
+def _totals(verdict: PolicyVerdict) -> dict[str, float | None]:
+    """Return the errors of the quantiles end to end."""
+    total = next(stage for stage in verdict.stages if stage.name == "total")
+    return {name: _short(error) for name, error in total.error_percent.items()}
 
 
 def _stage(stage: Stage) -> dict[str, Any]:

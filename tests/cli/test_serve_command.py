@@ -63,6 +63,28 @@ def test_an_address_of_another_machine_is_for_the_machine_to_mend():
         )  # fmt: skip
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("device", "code", "message"),
+    [
+        ("cuda:99", 3, "this machine has no device 'cuda:99': "),
+        ("tpu", 2, "no device 'tpu'; torch"),
+    ],
+)
+def test_a_device_that_is_not_there_is_said_as_training_says_it(tmp_path, device, code, message):
+    pytest.importorskip("torch")
+    from testbed.detectors.configurations import find
+    from testbed.detectors.split import build
+    from testbed.detectors.weights import save
+
+    save(build(find("tiny-d0-bw")), tmp_path / "tiny.safetensors")
+    weights = str(tmp_path / "tiny.safetensors")
+
+    given, line = said("--weights", weights, "--listen", "127.0.0.1:0", "--device", device)
+
+    assert (given, line.startswith(message)) == (code, True), line
+
+
 def test_a_scenario_is_served_until_ctrl_c_and_the_end_is_clean(tmp_path):
     token = tmp_path / "token"
     token.write_text("0123456789abcdef\n")

@@ -433,3 +433,37 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path):
     with pytest.raises(WeightsError, match="no file of tensors"):
         convert(tmp_path / "w.pth", find("tiny-d0"))
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.fixture
+def couple(tmp_path):
+    """A teacher's file, and a student's that leaves out what it shares with it."""
+    teacher = build(find("tiny-d0"), seed=5)
+    weights.save(teacher, tmp_path / "teacher.safetensors", half=True)
+    student = build(find("tiny-d0-bw"), seed=6, teacher=teacher)
+    with torch.no_grad():
+        student.encoder.conv_stem.weight.add_(0.25)
+    return student, tmp_path / "teacher.safetensors", tmp_path / "student.safetensors"
+
+
+def test_a_student_without_its_teachers_decoder_comes_back_whole(couple):
+    student, base, path = couple
+    weights.save(student, path, half=True)
+    whole, entire = weights.load(path).state_dict(), path.stat().st_size
+    weights.save(student, path, half=True, base=base)
+    again = weights.load(path).state_dict()
+
+    assert path.stat().st_size < 0.2 * entire
+    assert again.keys() == whole.keys()
+    assert all(torch.equal(again[key], value) for key, value in whole.items())
+
+
+def test_a_student_is_refused_beside_another_teacher(couple):
+    student, base, path = couple
+    weights.save(student, path, half=True, base=base)
+    weights.save(build(find("tiny-d0"), seed=7), base, half=True)
+    with pytest.raises(WeightsError, match=r"builds on another teacher\.safetensors"):
+        weights.load(path)
+    base.unlink()
+    with pytest.raises(WeightsError, match=r"builds on teacher\.safetensors, which does not lie"):
+        weights.load(path)

@@ -18,6 +18,8 @@ MS = 1_000_000
 class Uplink:
     """Keeps what it is given; the test answers."""
 
+    framing_bytes = 67
+
     def __init__(self, clock):
         self.sent = []
         self.again = Repeated()
@@ -87,7 +89,7 @@ def test_an_answer_puts_the_books_right(made):
         121 * MS, 134 * MS, 170 * MS,
     )  # fmt: skip
     assert frame.fate is Fate.ON_TIME
-    assert frame.wire_bytes == 73_728 + 52 * 51
+    assert frame.wire_bytes == 73_728 + 67 + 52 * 51
     up, down = client.radio.transfers
     assert up[:2] == (began_ns, 95 * MS)
     assert down[:2] == (159 * MS, 170 * MS)
@@ -100,7 +102,7 @@ def test_what_was_sent_again_counts_on_the_wire(made):
 
     client.answered(answer(0), 120 * MS)
 
-    assert client.frames[0].wire_bytes == 73_728 + 52 * 51 + 2 * 1500
+    assert client.frames[0].wire_bytes == 73_728 + 67 + 52 * 51 + 2 * 1500
 
 
 def test_a_frame_that_waits_behind_another_starts_when_that_has_left(made):

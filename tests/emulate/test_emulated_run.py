@@ -29,7 +29,7 @@ def test_a_run_folder_like_any_other(world, tmp_path):
     assert len(frames) == 10
     assert set(frames["fate"]) == {"on_time"}
     assert (frames["payload_bytes"] == 73_728).all()
-    assert (frames["wire_bytes"] == 73_728 + 52 * 51).all()
+    assert (frames["wire_bytes"] == 73_728 + 67 + 52 * 51).all()  # 67: the protocol's
     simulated = simulate(scenario, "narrow", 1).frames.to_pandas()
     assert (frames["captured_ns"].to_numpy() == simulated["captured_ns"].to_numpy()).all()
     ours = frames["answered_ns"].to_numpy(float)

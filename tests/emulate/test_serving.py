@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import select
+import socket
 import time
 
 import pytest
 from wire_world import DETECTOR, MS, POINT, Gate, answers, ask, client, eventually, serving, waits
 
 from testbed.emulate.batcher import Batcher, Job
-from testbed.emulate.bodies import Kind, Request, Status
-from testbed.emulate.connection import Unreachable, connect
-from testbed.emulate.protocol import Fault, WireError
+from testbed.emulate.bodies import Hello, Kind, Request, Status
+from testbed.emulate.connection import Unreachable, connect, framing_bytes
+from testbed.emulate.protocol import Fault, Parser, Type, WireError, pack
 from testbed.emulate.serving import Rules
 from testbed.emulate.serving_peer import Limits, State
 from testbed.model import OperatingPoint
@@ -44,6 +45,29 @@ def test_a_client_may_send_before_the_welcome():
         assert line.welcome is None
         assert ask(line).status is Status.DECODED
         assert line.welcome.stand_in
+
+
+def test_who_sends_on_without_waiting_is_not_interrupted_by_the_welcome():
+    with serving() as server:
+        body = Hello("camera", DETECTOR, b"r" * 16, b"c" * 16, b"n" * 16).pack()
+        request = Request(0, POINT, Kind.STAND_IN).pack()
+        payload = bytes(30_000)
+        sent = pack(Type.HELLO, 0, body) + body
+        sent += pack(Type.FRAME, 1, request, payload) + request + payload
+        opening = framing_bytes("camera", DETECTOR, opening=True)
+        assert len(sent) == opening + len(payload)
+        with socket.create_connection(server.address, 5) as sock:
+            sock.sendall(sent[:-1])
+            quiet, _, _ = select.select([sock], [], [], 0.3)
+            sock.sendall(sent[-1:])
+            parser, kinds = Parser({Type.WELCOME: 1000, Type.ANSWER: 1000}), []
+            while len(kinds) < 2:
+                parser.feed(sock.recv(1000))
+                while (message := parser.take()) is not None:
+                    kinds.append(message.type)
+
+    assert quiet == []
+    assert kinds == [Type.WELCOME, Type.ANSWER]
 
 
 def test_a_frame_is_told_when_the_kernel_has_it():

@@ -50,7 +50,7 @@ def test_every_frame_is_answered_and_says_when_it_began(server, kind):
     if kind == "long":
         uplink = LongLived(clock, take, open_line())
     else:
-        uplink = PerFrame(clock, take, 0, open_line)
+        uplink = PerFrame(clock, take, 0, open_line, 0)
     exchange(clock, uplink, answers, 3)
 
     none = tcp_info.Repeated(0, 0)
@@ -64,7 +64,7 @@ def test_a_connection_of_a_frame_that_cannot_be_opened_is_an_error(server):
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         address = nobody.getsockname()
     open_line = partial(connect, address, client="camera", detector=DETECTOR)
-    uplink = PerFrame(clock, lambda *_: None, 0, open_line)
+    uplink = PerFrame(clock, lambda *_: None, 0, open_line, 0)
 
     with pytest.raises(Unreachable):
         exchange(clock, uplink, [], 1)

@@ -16,6 +16,7 @@ from testbed.datasets.dataset import Box, Dataset, Picture  # noqa: E402
 from testbed.detectors.configurations import find  # noqa: E402
 from testbed.detectors.macs import count_detector  # noqa: E402
 from testbed.detectors.pair import SplitPair  # noqa: E402
+from testbed.detectors.pictures import PictureCodec  # noqa: E402
 from testbed.detectors.recording import load  # noqa: E402
 from testbed.detectors.split import build  # noqa: E402
 from testbed.errors import TestbedError  # noqa: E402
@@ -23,7 +24,7 @@ from testbed.evaluation import record as recorder  # noqa: E402
 from testbed.evaluation.chunks import Store  # noqa: E402
 from testbed.evaluation.coco_map import coco_map, found_results, results_of  # noqa: E402
 from testbed.evaluation.evaluate import evaluate  # noqa: E402
-from testbed.evaluation.offload import MAC_PER_PIXEL, PictureCodec, decode  # noqa: E402
+from testbed.evaluation.offload import MAC_PER_PIXEL, decode  # noqa: E402
 from testbed.evaluation.record import Plan, Subject, record  # noqa: E402
 from testbed.model import LOCAL, Mode, OperatingPoint  # noqa: E402
 
@@ -147,7 +148,7 @@ def test_a_killed_recording_goes_on_and_ends_the_same(
     folder, seen = tmp_path / "road", []
 
     def killed(done, total):
-        if done == 3:
+        if done == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -160,11 +161,19 @@ def test_a_killed_recording_goes_on_and_ends_the_same(
         subject, dataset, PLAN, folder, progress=lambda done, total: seen.append((done, total))
     )
 
-    assert seen == [(2, 5), (3, 5), (4, 5), (5, 5)]  # the first chunk was kept
+    assert seen == [(2, 5), (4, 5), (5, 5)]  # the first chunk was kept
     assert again.sha256 == recorded.sha256
     assert sorted(path.name for path in folder.iterdir()) == [
         "detections.parquet", "frames.parquet", "recording.json", "truth.parquet"
     ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_several_workers_record_the_same(recorded, subject, dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(recorder, "CHUNK_FRAMES", 2)
+    again = record(subject, dataset, PLAN, tmp_path / "road", workers=2)
+
+    assert again.sha256 == recorded.sha256
 
 
 def test_what_is_there_is_not_done_again_and_what_is_another_is_refused(recorded, subject, dataset):

@@ -105,8 +105,9 @@ def test_the_loss_is_the_squared_error_added_up_over_taps():
     assert float(tap_loss(ours, theirs, "mean")) == pytest.approx(meant)
 
 
-def test_a_step_has_the_gradient_of_the_summed_loss_and_runs_the_teacher_once(teacher):
-    student = build(find("tiny-d0-cp"), teacher=teacher)
+@pytest.mark.parametrize("name", ["tiny-d0-bw", "tiny-d0-cp"])
+def test_a_step_has_the_gradient_of_the_summed_loss_and_runs_the_teacher_once(teacher, name):
+    student = build(find(name), teacher=teacher)
     objective = Distillation(student, teacher)
     calls = []
     handle = teacher.encoder.register_forward_hook(lambda *_: calls.append(1))
@@ -116,7 +117,7 @@ def test_a_step_has_the_gradient_of_the_summed_loss_and_runs_the_teacher_once(te
     handle.remove()
     ours = [p.grad.clone() for p in objective.trained if p.grad is not None]
 
-    again = build(find("tiny-d0-cp"), teacher=teacher)
+    again = build(find(name), teacher=teacher)
     objective = Distillation(again, teacher)
     objective.mode()
     x = CPU.place(batch().x)  # or else rounding in another order shows where gradients cancel
@@ -132,8 +133,12 @@ def test_a_step_has_the_gradient_of_the_summed_loss_and_runs_the_teacher_once(te
     assert len(calls) == 1
     assert sum(losses.values()) == pytest.approx(float(total.detach()), rel=1e-5)
     assert len(ours) == len(by_hand) > 0
+    # Some are nothing but rounding: a shift that the next normalisation takes away.
+    largest = max(float(other.abs().max()) for other in by_hand)
     for one, other in zip(ours, by_hand, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4 * float(other.abs().max() + 1))
+        close = 1e-4 * float(other.abs().max()) + 1e-6 * largest
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=close)
+    assert sum(float(other.abs().max()) > 1e-3 * largest for other in by_hand) > len(by_hand) / 2
 
 
 def test_encoder_and_bottleneck_learn_and_the_decoder_does_not(teacher):

@@ -1,0 +1,58 @@
+"""What a measured machine adds to a simulated frame, stage by stage."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from testbed.devices.hosts import HostTimes
+from testbed.simulate import simulate
+from testbed.validate.stages import STAGES, durations_ns
+
+US = 1000
+CHANGES = ("duration_s", 2, "network.transport", {"kind": "tcp", "host_ms": 0})
+
+
+def frames(scenario, **hosts):
+    return simulate(replace(scenario, hosts=HostTimes(**hosts)), "narrow", 1).frames.to_pandas()
+
+
+@pytest.mark.parametrize("stage", [f.name.removesuffix("_ns") for f in fields(HostTimes)][:7])
+def test_each_time_lengthens_its_own_stage_and_no_other(world, stage):
+    scenario = world(*CHANGES)
+
+    bare, told = frames(scenario), frames(scenario, **{f"{stage}_ns": 700 * US})
+
+    for name in set(STAGES) - {"uplink", "total"}:
+        # Where a transfer begins the link says, which an application does not see.
+        grown = durations_ns(told, name) - durations_ns(bare, name)
+        expected = 700 * US if name == stage else 0
+        np.testing.assert_allclose(grown, expected, atol=1, err_msg=name)
+    total = durations_ns(told, "total") - durations_ns(bare, "total")
+    np.testing.assert_allclose(total, 700 * US, atol=1)
+
+
+def test_the_protocols_bytes_cross_the_link_and_are_no_payload(world):
+    scenario = world(*CHANGES)  # 20 Mbit/s: 0.4 microseconds a byte
+
+    bare, told = frames(scenario), frames(scenario, frame_bytes=1000)
+
+    assert (told["payload_bytes"] == bare["payload_bytes"]).all()
+    more = told["wire_bytes"] - bare["wire_bytes"]
+    assert (more[3:] == 1000 + 52).all()  # one segment more, once the window is open
+    longer = durations_ns(told, "uplink") - durations_ns(bare, "uplink")
+    np.testing.assert_allclose(longer[3:], (1000 + 52) * 400, atol=1)
+
+
+def test_a_decoder_that_varies_keeps_its_mean_and_differs_from_seed_to_seed(world):
+    scenario = world(*CHANGES, "duration_s", 200, "clients.0.source.fps", 20)
+
+    bare, told = (durations_ns(frames(scenario, decode_cv=cv), "decode") for cv in (0.0, 0.2))
+
+    assert bare.std() == 0
+    assert told.mean() == pytest.approx(bare.mean(), rel=0.01)
+    assert told.std() / told.mean() == pytest.approx(0.2, rel=0.05)
+    other = simulate(replace(scenario, hosts=HostTimes(decode_cv=0.2)), "narrow", 2)
+    assert (durations_ns(other.frames.to_pandas(), "decode")[:100] != told[:100]).any()
