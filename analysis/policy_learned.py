@@ -23,7 +23,8 @@ from testbed.learning.agent import Agent
 from testbed.learning.config import PolicyConfig
 from testbed.scenario import Scenario, load_text
 
-STEPS, CHAPTER = 81_920, 16_384
+STEPS = {"table": 81_920, "recording": 49_152}  # decisions; a film has many more a second
+CHAPTER = 16_384
 TRAIN, VALIDATION = (1, 2, 3), (51,)  # seeds of the synthetic traces; the study's begin at 101
 PPO = {"steps": 256, "batch": 256, "epochs": 8, "learning_rate": 0.001, "entropy": 0.005}
 
@@ -52,15 +53,15 @@ def train(half: Half, device: str, folder: Path) -> None:
             "name": path.stem,
             "scenario": "study",
             "traces": {"train": ["a"], "validation": ["b"], "test": ["c"]},  # given as scenarios
-            "steps": STEPS,
+            "steps": (steps := STEPS[half.name]),
             "check_every": CHAPTER,
             "ppo": PPO,
         }
     )
     agent, best = Agent(config, list(train_on.values()), seed=1), float("-inf")
     with progress_bar(path.stem) as progress:
-        while agent.steps < STEPS:
-            agent.learn(min(CHAPTER, STEPS - agent.steps), lambda done: progress(done, STEPS))
+        while agent.steps < steps:
+            agent.learn(min(CHAPTER, steps - agent.steps), lambda done: progress(done, steps))
             network = agent.network({"name": path.stem, "algorithm": "ppo", "seed": "1"})
             value = score.mean(score.of_network(network, validation, 1))
             print(f"{path.stem}: {agent.steps} decisions, {value:.4f} on validation traces")
@@ -76,9 +77,10 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/study"), help="traces, devices")
     parser.add_argument("--halves", nargs="+", default=["table", "recording"])
     parser.add_argument("--recording", help="name or folder; without it the first that ships")
+    parser.add_argument("--devices", nargs="+", help="without it those of each half")
     args = parser.parse_args()
     for half in halves(args.halves, args.recording, args.runs):
-        for device in half.devices:
+        for device in args.devices or half.devices:
             if not (NETWORKS / f"{half.name}-{device}.safetensors").exists():
                 train(half, device, args.runs / "traces")
 
