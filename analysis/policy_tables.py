@@ -23,6 +23,7 @@ class Half:
 
     Args:
         marks: What its marks on the page begin with.
+        figures: Where its figures lie, seen from the page.
         accuracy: The mAP that policies are judged by besides utility.
         knobs: What a policy may turn.
         metrics: Of each policy in each world.
@@ -30,6 +31,7 @@ class Half:
     """
 
     marks: str
+    figures: str
     accuracy: str
     knobs: tuple[str, ...]
     metrics: tuple[str, ...]
@@ -42,9 +44,12 @@ class Half:
 
 
 _COSTS = ("deadline_miss_rate", "energy_per_frame_j")
-TABLE = Half("", "on_time_map", ("width", "mode", "skip"), ("utility", "on_time_map", *_COSTS))
+TABLE = Half(
+    "", "study", "on_time_map", ("width", "mode", "skip"), ("utility", "on_time_map", *_COSTS)
+)
 RECORDING = Half(
     "recording-",
+    "study/recording",
     "streaming_map",
     ("width", "bits", "codec", "mode", "skip"),
     ("utility", "streaming_map", "forecast_map", "on_time_map", *_COSTS),
@@ -199,13 +204,22 @@ def filled(page: str, rows: Rows, board: Rows, half: Half = TABLE) -> str:
         "devices": _by_device(board, half),
         "when": _when(rows, half),
         "references": _references(rows),
+        "energy": "",
         "knobs": _knobs(rows, half),
     }
+    label = DEFINITIONS[half.accuracy].label
+    for block, name, title in (
+        ("leaderboard", "captured", "Captured head-room by device"),
+        ("when", "technologies", "Utility less that of the best static point, by technology"),
+        ("energy", "energy", f"{label[0].upper()}{label[1:]} against energy per frame"),
+        ("knobs", "knobs", "Shares of the gain by knob and technology"),
+    ):
+        blocks[block] += f"\n\n![{title}]({half.figures}/{name}.png)"
     if half.forecasts:
         blocks["forecasts"] = _forecasts(rows)
     for name, text in blocks.items():
         pattern = re.compile(rf"(<!-- {half.marks}{name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        page = pattern.sub(lambda m, text=text: f"{m[1]}{text}\n{m[2]}", page)
+        page = pattern.sub(lambda m, text=text: f"{m[1]}{text.strip()}\n{m[2]}", page)
     return page
 
 
@@ -390,7 +404,7 @@ def _round(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.6g}")
 
 
-_BLOCKS = ("setting", "leaderboard", "devices", "when", "references", "knobs")
+_BLOCKS = ("setting", "leaderboard", "devices", "when", "references", "energy", "knobs")
 BARE_PAGE = "# The study of policies\n\n" + "".join(
     f"<!-- {half.marks}{name} -->\n<!-- end -->\n\n"
     for half in HALVES.values()

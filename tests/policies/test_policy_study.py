@@ -163,6 +163,8 @@ def test_the_page_says_what_its_table_says(tables, monkeypatch, name):
     import policy_study
 
     data = policy_study.folder_of(name, ROOT / "docs")
+    if not data.exists():
+        pytest.skip("no recording ships, so that its half has not been played")
     rows = policy_study.joined(
         policy_study.read_table(data / "worlds.csv"),
         policy_study.read_table(data / "references.csv"),
