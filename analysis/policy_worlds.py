@@ -102,7 +102,7 @@ class Half(Protocol):
     def data(self, world: World) -> dict[str, Any]:
         """Return a world as a scenario file has it, but for its policies."""
 
-    def seed(self, place: int) -> int:
+    def seed(self, technology: str, place: int) -> int:
         """Return the seed of the runs on the trace at a place among those of its technology."""
 
 
@@ -133,7 +133,7 @@ class World:
     @property
     def seed(self) -> int:
         """Seed of the runs."""
-        return self.half.seed(self.place)
+        return self.half.seed(self.technology, self.place)
 
     def scenario(self) -> Scenario:
         """Return the world with all policies and all static points in it."""
@@ -179,7 +179,7 @@ class Table:
         table = published.load(DETECTOR)
         return *(OperatingPoint(width, table.bits) for width in table.widths), LOCAL, SKIP
 
-    def seed(self, place: int) -> int:
+    def seed(self, technology: str, place: int) -> int:
         """Return the same seed for every trace: frames are all alike."""
         return 1
 
@@ -248,9 +248,9 @@ class Filmed:
         coded = any(p.mode is Mode.SPLIT and p.codec != "raw" for p in points)
         return [p for p in points if not (coded and p.mode is Mode.SPLIT and p.codec == "raw")]
 
-    def seed(self, place: int) -> int:
-        """Return another seed for each trace, so that all of the film is seen."""
-        return 1 + place
+    def seed(self, technology: str, place: int) -> int:
+        """Return another seed for each trace: another start in the film, so another observation."""
+        return 1 + place + 1000 * [*TECHNOLOGIES, technology].index(technology)
 
     def data(self, world: World) -> dict[str, Any]:
         """Return a world at 30 frames a second with a fifth of a second to answer."""
