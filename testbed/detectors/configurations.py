@@ -48,6 +48,9 @@ class SplitConfig:
         fpn_channels: Of its BiFPN; None for those of the coefficient.
         fpn_cells: Of its BiFPN; None for those of the coefficient.
         anchor_scale: Side of the smallest anchor of a level, in cells of its grid; 4 as published.
+        own_statistics: Whether all of the decompressor normalises with statistics of each width.
+            As published, what is not narrowed shares them, which a range of widths as wide as 1 to
+            16 channels does not allow: what a first layer adds up grows with its inputs.
     """
 
     name: str
@@ -63,6 +66,7 @@ class SplitConfig:
     fpn_channels: int | None = None
     fpn_cells: int | None = None
     anchor_scale: float = 4.0
+    own_statistics: bool = False
 
     def __post_init__(self) -> None:
         efficientdet = self.family == "efficientdet"
@@ -185,11 +189,19 @@ def _scenes() -> list[SplitConfig]:
     # 1 to 16 channels of 24: where a code still finds objects but no longer tells them apart.
     bw = replace(
         teacher, name="scenes-d0-bw", kind="bw", channels=16,
-        widths=(0.0625, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0),
+        widths=(0.0625, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0), own_statistics=True,
     )  # fmt: skip
     cp = replace(bw, name="scenes-d0-cp", kind="cp", widths=(0.25, 0.375, 0.5, 0.75, 1.0))
     fixed = [
-        replace(bw, name=f"scenes-d0-c{c}", kind="fixed", channels=c, widths=(1.0,)) for c in (2, 8)
+        replace(
+            bw,
+            name=f"scenes-d0-c{c}",
+            kind="fixed",
+            channels=c,
+            widths=(1.0,),
+            own_statistics=False,
+        )
+        for c in (2, 8)
     ]
     others: tuple[Compressor, ...] = ("sru-cru", "drop-index")
     varied = [

@@ -173,6 +173,10 @@ def make_student(config: SplitConfig, teacher: SplitDetector) -> SplitDetector:
         make_slimmable(blocks[2], widths)
         make_slimmable(compressor, widths)
         make_slimmable(decompressor, widths, keep_out=["conv_pwl", "bn3"])
+    if config.own_statistics:
+        for name, layer in dict(decompressor.named_children()).items():
+            if isinstance(layer, nn.BatchNorm2d):
+                setattr(decompressor, name, SlimmableBatchNorm2d(layer, widths, slim=False))
     return SplitDetector(
         config, teacher.encoder, compressor, decompressor, teacher.decoder, widths
     ).eval()

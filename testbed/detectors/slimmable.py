@@ -181,19 +181,21 @@ class SlimmableBatchNorm2d(nn.Module):
         source: The layer whose values it takes over; every width starts from its statistics. An
             activation that it holds as `act`, as timm's do, is kept.
         widths: Shared by the layers of a network.
+        slim: Whether a width uses its share of the channels only, or all with own statistics.
     """
 
     running_mean: Tensor  # (widths, channels); a row uses its leading share
     running_var: Tensor
     num_batches_tracked: Tensor  # (widths,)
 
-    def __init__(self, source: nn.BatchNorm2d, widths: Widths) -> None:
+    def __init__(self, source: nn.BatchNorm2d, widths: Widths, *, slim: bool = True) -> None:
         super().__init__()
         if source.running_mean is None or source.running_var is None or not source.affine:
             raise ValueError(f"needs scale, shift and running statistics, which {source} lacks")
         self.widths, self.num_features = widths, source.num_features
         self.eps, self.momentum = source.eps, source.momentum
-        self.counts = widths.channels(source.num_features)
+        full = source.num_features
+        self.counts = widths.channels(full) if slim else (full,) * len(widths.values)
         self.weight, self.bias = source.weight, source.bias
         rows = len(widths.values)
         self.register_buffer("running_mean", source.running_mean.repeat(rows, 1))

@@ -223,12 +223,19 @@ def start_encoder_afresh(student: SplitDetector, seed: int) -> None:
 
 
 @torch.no_grad()
-def recalibrate(student: SplitDetector, pictures: Sequence[Tensor], device: torch.device) -> None:
+def recalibrate(
+    student: SplitDetector, pictures: Sequence[Tensor], device: torch.device, *, batch: int = 1
+) -> None:
     """Take the statistics of the trained layers anew at every width, after training.
 
-    Each picture is (3, H, W) and a batch of its own; the mean over all of them is kept (Yu and
-    Huang; the released code takes the first picture of each of 1,001 batches). Layers that all
-    widths share get the mean over the widths too.
+    The mean over all batches is kept (Yu and Huang; the released code takes the first picture of
+    each of 1,001 batches). Layers that all widths share get the mean over the widths too.
+
+    Args:
+        student: Its encoder, compressor and decompressor.
+        pictures: Each (3, H, W); of one size, if several make a batch.
+        device: Of the network.
+        batch: Pictures per batch. Of one alone, what sets pictures apart is no variance.
     """
     parts = (student.encoder, student.compressor, student.decompressor)
     norms: list[Any] = [
@@ -245,8 +252,9 @@ def recalibrate(student: SplitDetector, pictures: Sequence[Tensor], device: torc
         norm.train()
     for width in student.widths.values:
         with student.widths.at(width):
-            for picture in pictures:
-                student.decompressor(student.bottleneck(picture[None].to(device)))
+            for start in range(0, len(pictures), batch):
+                some = torch.stack(list(pictures[start : start + batch])).to(device)
+                student.decompressor(student.bottleneck(some))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     student.eval()

@@ -11,7 +11,11 @@ pytest.importorskip("effdet", reason="needs the extra `detect`")
 from testbed.detectors import efficientdet, rcnn  # noqa: E402
 from testbed.detectors.calibrate import keep_largest_channels  # noqa: E402
 from testbed.detectors.configurations import CONFIGURATIONS, SplitConfig, find  # noqa: E402
-from testbed.detectors.slimmable import slim_layers  # noqa: E402
+from testbed.detectors.slimmable import (  # noqa: E402
+    SlimmableBatchNorm2d,
+    slice_to,
+    slim_layers,
+)
 from testbed.detectors.split import build  # noqa: E402
 from testbed.errors import UnknownName  # noqa: E402
 
@@ -269,3 +273,33 @@ def test_a_student_is_no_teacher():
 def test_a_teacher_of_another_shape_is_refused():
     with pytest.raises(ValueError, match="tiny-d0 cannot teach small-d0-bw"):
         build(find("small-d0-bw"), teacher=build(find("tiny-d0")))
+
+
+def test_a_wide_range_of_widths_has_statistics_of_its_own_behind_the_bottleneck():
+    """What a first layer adds up grows with its inputs, sixteen-fold over the widths of scenes."""
+    student = build(find("scenes-d0-bw"))
+    decompressor = student.decompressor
+    norms = [m for m in decompressor.modules() if isinstance(m, SlimmableBatchNorm2d)]
+    assert len(norms) == 3
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in decompressor.modules())
+
+    x = torch.randn(2, 16, 8, 8, generator=torch.Generator().manual_seed(0))
+    decompressor.train()
+    with student.widths.at(0.0625):
+        decompressor(x[:, :1])
+    decompressor.eval()
+    for norm in norms:
+        assert norm.active == norm.num_features
+        assert norm.num_batches_tracked.tolist() == [1] + [0] * 6
+        assert not torch.equal(norm.running_var[0], norm.running_var[1])
+        assert torch.equal(norm.running_var[1], norm.running_var[6])
+    for width, channels in ((0.0625, 1), (1.0, 16)):
+        with student.widths.at(width):
+            expected = decompressor(x[:, :channels])
+        torch.testing.assert_close(slice_to(decompressor, width)(x[:, :channels]), expected)
+
+
+def test_published_networks_share_statistics_behind_the_bottleneck():
+    student = build(find("tiny-d0-bw"))
+    norms = [m for m in student.decompressor.modules() if isinstance(m, SlimmableBatchNorm2d)]
+    assert norms == []
