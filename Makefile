@@ -41,7 +41,7 @@ lint: $(ALL) ## Check style, types and who imports whom
 docs: $(ALL) ## Check that the manual's links, commands and examples hold
 	@$(BIN)/python -m pytest -q tests/test_repository.py -k manual $(ARGS)
 
-study-policies: $(ALL) ## Repeat the study of policies: docs/study.md, its tables and figures
+study-policies: $(ALL) ## Repeat the study of policies, both halves: docs/study.md, its tables and figures
 	@$(BIN)/python analysis/policy_study.py $(ARGS)
 
 clean: ## Remove builds and caches; runs/ and .venv/ stay

@@ -13,17 +13,17 @@ COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#97bbf5")
 PIXELS_PER_INCH = 110
 
 
-def draw(rows: Rows, folder: Path) -> None:
+def draw(rows: Rows, folder: Path, half: tables.Half = tables.TABLE) -> None:
     """Write every figure as PNG."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
     for name, figure in (
-        ("captured", _captured(rows)),
+        ("captured", _captured(rows, half)),
         ("technologies", _technologies(rows)),
-        ("energy", _energy(rows)),
-        ("knobs", _knobs(rows)),
+        ("energy", _energy(rows, half)),
+        ("knobs", _knobs(rows, half)),
     ):
         # Without a date or a version, the same table gives the same bytes.
         figure.savefig(
@@ -38,11 +38,11 @@ def _devices(rows: Rows) -> list[str]:
     return list(dict.fromkeys(str(row["device"]) for row in rows))
 
 
-def _captured(rows: Rows) -> Any:
+def _captured(rows: Rows, half: tables.Half) -> Any:
     """Draw the share of the head-room that each policy captures, by device, with intervals."""
     from matplotlib.figure import Figure
 
-    board = [row for row in tables.leaderboard(rows) if row["metric"] == "utility"]
+    board = [row for row in tables.leaderboard(rows, half) if row["metric"] == "utility"]
     devices = _devices(rows)
     order = [r["policy"] for r in board if r["device"] == board[-1]["device"]][::-1]
     figure = Figure(figsize=(3.1 * len(devices) + 1.5, 0.27 * len(order) + 1))
@@ -114,11 +114,12 @@ def _technologies(rows: Rows) -> Any:
     return figure
 
 
-def _energy(rows: Rows) -> Any:
-    """Draw on-time mAP against energy per frame, static points and policies, by device."""
+def _energy(rows: Rows, half: tables.Half) -> Any:
+    """Draw mAP against energy per frame, static points and policies, by device."""
     from matplotlib.figure import Figure
 
     from testbed.compare import front
+    from testbed.metrics import METRICS
 
     devices = _devices(rows)
     figure = Figure(figsize=(4.1 * len(devices), 3.9))
@@ -128,7 +129,7 @@ def _energy(rows: Rows) -> Any:
         for policy in dict.fromkeys(str(row["policy"]) for row in rows):
             mine = [r for r in rows if (r["policy"], r["device"]) == (policy, device)]
             gain, cost = (
-                sum(r[m] for r in mine) / len(mine) for m in ("on_time_map", "energy_per_frame_j")
+                sum(r[m] for r in mine) / len(mine) for m in (half.accuracy, "energy_per_frame_j")
             )
             points[policy] = (gain, cost)
         ahead = front(points)
@@ -153,7 +154,7 @@ def _energy(rows: Rows) -> Any:
         axis.margins(0.3, 0.08)
         axis.grid(color="#eeeeee")
         axis.set_axisbelow(True)
-    axes[0].set_ylabel("on-time mAP")
+    axes[0].set_ylabel(METRICS[half.accuracy].label)
     figure.legend(
         handles=[
             axes[0].plot([], [], "o", color=COLOURS[0], ms=5, label="policy")[0],
@@ -169,14 +170,15 @@ def _energy(rows: Rows) -> Any:
     return figure
 
 
-def _knobs(rows: Rows) -> Any:
+def _knobs(rows: Rows, half: tables.Half) -> Any:
     """Draw what each knob adds to the gain of the policies that were taken apart."""
     from matplotlib.figure import Figure
 
-    taken = [row for row in rows if row[f"knob_{tables.KNOBS[0]}"] != ""]
+    taken = [row for row in rows if row[f"knob_{half.knobs[0]}"] != ""]
     policies = list(dict.fromkeys(str(row["policy"]) for row in taken))
     devices = _devices(taken)
     kinds = list(dict.fromkeys(str(row["technology"]) for row in rows))
+    step, middle = 0.78 / len(half.knobs), (len(half.knobs) - 1) / 2
     figure = Figure(figsize=(4.4 * len(devices), 2.6 * len(policies)))
     axes = figure.subplots(len(policies), len(devices), sharex=True, sharey=True, squeeze=False)
     for axis_row, policy in zip(axes, policies, strict=True):
@@ -187,10 +189,12 @@ def _knobs(rows: Rows) -> Any:
                     for r in taken
                     if (r["policy"], r["device"], r["technology"]) == (policy, device, kind)
                 ]
-                for k, knob in enumerate(tables.KNOBS):
+                for k, knob in enumerate(half.knobs):
                     value = sum(r[f"knob_{knob}"] for r in mine) / len(mine)
                     label = knob if x == 0 else None
-                    axis.bar(x + 0.26 * (k - 1), value, 0.24, color=COLOURS[k], label=label)
+                    axis.bar(
+                        x + step * (k - middle), value, 0.92 * step, color=COLOURS[k], label=label
+                    )
             axis.axhline(0, color="#444", lw=0.8)
             axis.set_xticks(range(len(kinds)), kinds)
             axis.set_title(f"{policy}, {device}", fontsize=9)

@@ -3,12 +3,14 @@
     python analysis/policy_study.py                     # worlds, tables, figures, docs/study.md
     python analysis/policy_study.py --only-write        # tables, figures and text once more
     python analysis/policy_study.py --measured FOLDER   # traces of your own as well
+    python analysis/policy_study.py --halves recording --recording FOLDER
     python analysis/policy_study.py --traces 1 --devices raspberry-pi-5 --seconds 10 --docs OUT
 
-A world is a trace and a device. In each, all policies and every point of the ladder for ever are
-run under common random numbers, and the clairvoyant optimum is found. A trace is one observation;
-policies are compared with the static point that is best in that very world, known in hindsight.
-Worlds that are complete are not run again, so that the script goes on where it stopped.
+A world is a trace and a device, once with the published table of EfficientDet-D2 and once with a
+recording (`policy_worlds.py`). In each, all policies and every sensible point of the ladder for
+ever are run under common random numbers, and the clairvoyant optimum is found. A trace is one
+observation; policies are compared with the static point that is best in that very world, known in
+hindsight. Worlds that are complete are not run again, so that the script goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -19,65 +21,31 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import policy_tables as tables
+import pyarrow as pa
 from policy_figures import draw
+from policy_worlds import TECHNOLOGIES, World, halves, worlds
 
 from testbed.cli.terminal import progress_bar
-from testbed.errors import TestbedError
+from testbed.detectors import recording
 from testbed.metrics import per_seed
+from testbed.metrics.delivered import delivered
+from testbed.metrics.precision import average_precision
 from testbed.metrics.utility import total
-from testbed.model import Rung
+from testbed.model import NS_PER_S, Rung
 from testbed.optimum import clairvoyant_mpc, gain_by_knob, myopic, problem_of, solve
 from testbed.optimum.headroom import with_plan
-from testbed.scenario import Scenario, load_text
+from testbed.scenario import Scenario
+from testbed.scoring import Judge
 from testbed.simulate import simulate
-from testbed.traces import read
-from testbed.traces.synthesise import synthesise
-from testbed.traces.write import mahimahi, rate_csv
 from testbed.workers import pool
 
 ROOT = Path(__file__).resolve().parents[1]
-DEVICES = ("raspberry-pi-4", "raspberry-pi-5", "phone-npu-sd8elite")
-SEED = 1
-
-# Shipped traces, technologies to synthesise more from, and how the radio of each is called.
-TECHNOLOGIES: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
-    "3g": (("3g/drive-a.up",), ("3g-driving-up",), "umts-2012"),
-    "lte": (("lte/drive-a.up", "lte/static-a.up"), ("lte-driving-up", "lte-static-up"), "lte-2021"),
-    "5g": (
-        ("5g/sa-walk-a.csv", "5g/nsa-walk-a.csv"),
-        ("5g-sa-walking-up", "5g-nsa-walking-up"),
-        "nr-sa-low-2021",
-    ),
-    "mmwave": (
-        ("mmwave/walk-a.csv", "mmwave/drive-a.csv"),
-        ("mmwave-walking-down", "mmwave-driving-down"),
-        "nr-nsa-mmwave-2021",
-    ),
-    "wifi": (
-        ("wifi/static-a.csv", "wifi/walk-a.up"),
-        ("wifi-static-up", "wifi-walking-up"),
-        "wifi-modern",
-    ),
-}
-FIRST_SEED = 101  # of the synthetic traces; the shipped ones have 1 and 2
-
-KINDS = (
-    "goodput festive bba bola drift-plus-penalty mpc robust-mpc stochastic-mpc awstream "
-    "neurosurgeon spinn lfp linucb thompson late-drop oboe random"
-).split()
-POLICIES: dict[str, dict[str, Any]] = {
-    **{kind: {"kind": kind} for kind in KINDS},
-    "one-at-a-time": {"kind": "frame-filter", "every": 1, "outstanding": 1},
-    "careful-mpc": {
-        "kind": "mpc",
-        "estimator": {"kind": "conformal", "miss": 0.1, "of": {"kind": "kalman"}},
-    },
-}
 WORLD = ("device", "technology", "trace")
 """Columns that name a world."""
 
@@ -85,95 +53,7 @@ DISSECTED = ("raspberry-pi-5", "mpc")
 """A device, and a policy whose gain is taken apart by knob there."""
 
 
-@dataclass(frozen=True)
-class World:
-    """A trace and a device.
-
-    Args:
-        technology: Of the trace.
-        trace: Its name; of the catalogue, or what it was synthesised from and with which seed.
-        path: What the scenario names.
-        radio: A name in the catalogue.
-        device: A name in the catalogue.
-        seconds: How long a run is.
-    """
-
-    technology: str
-    trace: str
-    path: str
-    radio: str
-    device: str
-    seconds: float
-
-    def scenario(self) -> Scenario:
-        """Return the world with all policies and all static points in it."""
-        widths = (0.167, 0.25, 0.33, 0.416, 0.5, 0.58, 0.66, 0.75, 0.83, 0.916, 1)
-        static = {f"fixed-{width:g}": {"kind": "fixed", "width": width} for width in widths}
-        static |= {f"fixed-{mode}": {"kind": "fixed", "mode": mode} for mode in ("local", "skip")}
-        uplink = {"kind": "replay", "trace": self.path, "start_s": "random", "delay_ms": 25}
-        data = {
-            "schema": 1,
-            "name": "study",
-            "seeds": [SEED],
-            "duration_s": self.seconds,
-            "deadline_ms": 500,
-            "server": {"profile": "t4-eager-amp"},
-            "network": {
-                "uplink": uplink,
-                "downlink": {"kind": "constant", "mbps": 20, "delay_ms": 25},
-            },
-            "clients": [
-                {
-                    "name": "camera",
-                    "device": self.device,
-                    "radio": self.radio,
-                    "detector": "published/efficientdet-d2-bw",
-                    "source": {"fps": 4},
-                    "ladder": {"widths": "all", "modes": ["split", "local", "skip"]},
-                }
-            ],
-            "policies": static | POLICIES,
-        }
-        return load_text(json.dumps(data))
-
-
-def worlds(
-    folder: Path,
-    count: int,
-    technologies: Sequence[str],
-    devices: Sequence[str],
-    seconds: float,
-    measured: Path | None,
-) -> list[World]:
-    """Return all worlds; synthetic traces are written into a folder on the way."""
-    found: list[tuple[str, str, str, str]] = []
-    for technology in technologies:
-        shipped, kinds, radio = TECHNOLOGIES[technology]
-        names = [(name, name) for name in shipped[:count]]
-        for i in range(count - len(names)):
-            kind, seed = kinds[i % len(kinds)], FIRST_SEED + i // len(kinds)
-            names.append((f"{kind}-{seed}", _synthetic(folder, kind, seed)))
-        found += [(technology, name, path, radio) for name, path in names]
-    if measured is not None:
-        for path in sorted(p for p in measured.rglob("*") if p.is_file()):
-            try:
-                technology = read(path).technology or "measured"
-            except TestbedError:
-                continue
-            radio = TECHNOLOGIES.get(technology, TECHNOLOGIES["lte"])[2]
-            found.append((technology, path.relative_to(measured).as_posix(), str(path), radio))
-    return [World(*trace, device, seconds) for device in devices for trace in found]
-
-
-def _synthetic(folder: Path, technology: str, seed: int) -> str:
-    folder.mkdir(parents=True, exist_ok=True)
-    trace = synthesise(technology, 120, seed)
-    rates = trace.rates_bps is not None
-    path = folder / f"{technology}-{seed}{'.csv' if rates else '.up'}"
-    text = rate_csv(trace) if rates else mahimahi(trace)
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")
-    return str(path.resolve())
+_WHOLE = {pa.int64(): pd.Int64Dtype()}.get  # instants stay whole, and what never was is absent
 
 
 def play(world: World, folder: Path) -> list[dict[str, Any]]:
@@ -182,7 +62,10 @@ def play(world: World, folder: Path) -> list[dict[str, Any]]:
     name = f"{world.device}-{world.trace.replace('/', '-')}-{scenario.digest}.json"
     kept = folder / name
     if not kept.exists():
-        kept.write_text(json.dumps(_played(world, scenario)), encoding="utf-8")
+        text = json.dumps(_played(world, scenario))
+        part = kept.with_suffix(".part")  # whoever interrupts leaves no half of a world
+        part.write_text(text, encoding="utf-8")
+        part.replace(kept)
     rows: list[dict[str, Any]] = json.loads(kept.read_text(encoding="utf-8"))
     return rows
 
@@ -191,22 +74,27 @@ def _played(world: World, scenario: Scenario) -> list[dict[str, Any]]:
     utility, deadline_ns = scenario.spec.utility.weights, scenario.spec.deadline_ns
     client = scenario.clients[0]
     ladder = client.ladder
+    half = tables.HALVES[world.half.name]
+    period_ns = round(NS_PER_S / client.spec.source.fps)
+    mean = {} if world.half.forecasts else {_key(rung): rung.accuracy for rung in ladder}
 
     def run(of: Scenario, policy: str) -> dict[str, float]:
-        rows = simulate(of, policy, SEED)
-        frames, energy = rows.frames.to_pandas(), rows.energy.to_pandas()
+        rows = simulate(of, policy, world.seed)
+        frames, energy = rows.frames.to_pandas(types_mapper=_WHOLE), rows.energy.to_pandas()
         found = per_seed(
             frames,
             energy,
             deadline_ns=deadline_ns,
             duration_ns=scenario.spec.duration_ns,
-            accuracy={client.spec.name: {_key(rung): rung.accuracy for rung in ladder}},
-        )[policy][SEED]
+            accuracy={client.spec.name: mean} if mean else {},
+        )[policy][world.seed]
         found["utility"] = total(frames, ladder, utility, deadline_ns) / len(frames)
+        if isinstance(client.detector, recording.Recording):
+            found |= _seen(_judge(client.detector.folder), frames, deadline_ns, period_ns)
         return found
 
     figures = {policy: run(scenario, policy) for policy in scenario.spec.policies}
-    problem = problem_of(scenario, SEED)
+    problem = problem_of(scenario, world.seed)
     best = solve(problem)
     static = max(
         (policy for policy in figures if policy.startswith("fixed-")),
@@ -214,7 +102,7 @@ def _played(world: World, scenario: Scenario) -> list[dict[str, Any]]:
     )
     plans = {
         "myopic": myopic(problem).places,
-        "clairvoyant-mpc": clairvoyant_mpc(problem).places,
+        "clairvoyant-mpc": clairvoyant_mpc(problem, bins=world.half.sighted_bins).places,
         "optimum": best.places,
     }
     reached = {
@@ -223,8 +111,8 @@ def _played(world: World, scenario: Scenario) -> list[dict[str, Any]]:
     }
     reached["optimum"] = max(reached["optimum"], figures[static]["utility"])
     reached |= {"static_value": figures[static]["utility"], "upper": best.upper / problem.frames}
-    dissected = world.device == DISSECTED[0]
-    parts = gain_by_knob(scenario, SEED, DISSECTED[1:]) if dissected else {}
+    dissected = world.device == DISSECTED[0] and world.place < world.half.dissected
+    parts = gain_by_knob(scenario, world.seed, DISSECTED[1:]) if dissected else {}
     out = []
     for policy, found in figures.items():
         row: dict[str, Any] = {
@@ -233,11 +121,11 @@ def _played(world: World, scenario: Scenario) -> list[dict[str, Any]]:
             "trace": world.trace,
             "policy": policy,
         }
-        row |= {metric: _short(found[metric]) for metric in tables.METRICS}
+        row |= {metric: _short(found[metric]) for metric in half.metrics}
         row |= {reference: _short(reached[reference]) for reference in tables.REFERENCES}
         row["static"] = static
         shares = parts[policy].shares if policy in parts else {}
-        row |= {f"knob_{k}": _short(shares[k]) if shares else "" for k in tables.KNOBS}
+        row |= {f"knob_{k}": _short(shares[k]) if shares else "" for k in half.knobs}
         out.append(row)
     return out
 
@@ -245,6 +133,30 @@ def _played(world: World, scenario: Scenario) -> list[dict[str, Any]]:
 def _key(rung: Rung) -> tuple[Any, ...]:
     point = rung.point
     return point.width, point.bits, point.mode.value
+
+
+@cache
+def _judge(folder: Path) -> Judge:
+    """Return what remembers the matches of a recording, one for each process."""
+    return Judge(recording.load(folder))
+
+
+def _seen(judge: Judge, frames: Any, deadline_ns: int, period_ns: int) -> dict[str, float]:
+    """Return what the boxes shown were worth: as they came, in time, and moved to their instant."""
+    watched = judge.watched(frames.sort_values("frame"))
+
+    def shown(**options: Any) -> Any:
+        return delivered(
+            judge.evaluator, watched, deadline_ns=deadline_ns, threshold=judge.threshold, **options
+        )
+
+    as_it_came = shown()
+    moved = shown(redraw=judge.redraw(period_ns))
+    return {
+        "streaming_map": average_precision(as_it_came.streaming)["map"],
+        "on_time_map": average_precision(as_it_came.on_time)["map"],
+        "forecast_map": average_precision(moved.streaming)["map"],
+    }
 
 
 def _short(value: float) -> float:
@@ -284,11 +196,26 @@ def joined(
 
 def all_rows(found: Sequence[World], folder: Path, workers: int) -> Iterator[dict[str, Any]]:
     """Yield the rows of all worlds, in their order, however many processes work."""
+    folder.mkdir(parents=True, exist_ok=True)
     with progress_bar("worlds") as progress, pool(workers) as processes:
         futures = [processes.submit(play, world, folder) for world in found]
         for done, future in enumerate(futures, start=1):
             yield from future.result()
             progress(done, len(futures))
+
+
+def write(half: tables.Half, page: str, data: Path) -> str:
+    """Write the figures and the leaderboard of a half from its tables; return the page with it."""
+    rows = joined(read_table(data / "worlds.csv"), read_table(data / "references.csv"))
+    draw(rows, data, half)
+    board = tables.leaderboard(rows, half)
+    (data / "leaderboard.csv").write_text(table_of(board), encoding="utf-8")
+    return tables.filled(page, rows, board, half)
+
+
+def folder_of(half: str, docs: Path) -> Path:
+    """Return where the tables and figures of a half go."""
+    return docs / "study" if half == "table" else docs / "study" / half
 
 
 def main() -> None:
@@ -298,41 +225,43 @@ def main() -> None:
         "--runs", type=Path, default=Path("runs/study"), help="worlds that are done"
     )
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where study.md goes")
+    parser.add_argument("--halves", nargs="+", default=list(tables.HALVES))
+    parser.add_argument("--recording", help="name or folder; without it the first that ships")
     parser.add_argument("--traces", type=int, default=6, help="traces per technology")
     parser.add_argument("--technologies", nargs="+", default=list(TECHNOLOGIES))
-    parser.add_argument("--devices", nargs="+", default=list(DEVICES))
-    parser.add_argument("--seconds", type=float, default=50, help="length of a run")
+    parser.add_argument("--devices", nargs="+", help="without it those of each half")
+    parser.add_argument("--seconds", type=float, help="length of a run")
     parser.add_argument("--measured", type=Path, help="folder with traces of your own")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--only-write", action="store_true", help="from the table as it is")
+    parser.add_argument("--only-write", action="store_true", help="from the tables as they are")
     args = parser.parse_args()
-    args.runs.mkdir(parents=True, exist_ok=True)
-    data = args.docs / "study"
-    data.mkdir(parents=True, exist_ok=True)
-    table, references = data / "worlds.csv", data / "references.csv"
-    if not args.only_write:
+    for half in [] if args.only_write else halves(args.halves, args.recording, args.runs):
         found = worlds(
+            half,
             args.runs / "traces",
-            args.traces,
-            args.technologies,
-            args.devices,
-            args.seconds,
-            args.measured,
+            count=args.traces,
+            technologies=args.technologies,
+            devices=args.devices,
+            seconds=args.seconds,
+            measured=args.measured,
         )
-        rows = list(all_rows(found, args.runs, args.workers))
+        rows = list(all_rows(found, args.runs / half.name, args.workers))
         keys = [key for key in rows[0] if key not in tables.OF_A_WORLD]
-        table.write_text(table_of(rows, keys), encoding="utf-8")
+        data = folder_of(half.name, args.docs)
+        data.mkdir(parents=True, exist_ok=True)
+        (data / "worlds.csv").write_text(table_of(rows, keys), encoding="utf-8")
         firsts = [next(iter(world.values())) for world in tables.by_world(rows).values()]
-        references.write_text(table_of(firsts, [*WORLD, *tables.OF_A_WORLD]), encoding="utf-8")
-    rows = joined(read_table(table), read_table(references))
-    draw(rows, data)
-    board = tables.leaderboard(rows)
-    (data / "leaderboard.csv").write_text(table_of(board), encoding="utf-8")
-    page = args.docs / "study.md"
-    text = page.read_text(encoding="utf-8") if page.exists() else tables.BARE_PAGE
-    page.write_text(tables.filled(text, rows, board), encoding="utf-8")
-    digest = hashlib.sha256(table.read_bytes()).hexdigest()[:12]
-    print(f"{len(rows)} rows, sha256 {digest}…: {table}, {page}")
+        text = table_of(firsts, [*WORLD, *tables.OF_A_WORLD])
+        (data / "references.csv").write_text(text, encoding="utf-8")
+    path = args.docs / "study.md"
+    page = path.read_text(encoding="utf-8") if path.exists() else tables.BARE_PAGE
+    for name, half in tables.HALVES.items():
+        data = folder_of(name, args.docs)
+        if name in args.halves and (data / "worlds.csv").exists():
+            page = write(half, page, data)
+            digest = hashlib.sha256((data / "worlds.csv").read_bytes()).hexdigest()[:12]
+            print(f"{data / 'worlds.csv'}: sha256 {digest}…")
+    path.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

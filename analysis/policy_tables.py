@@ -5,23 +5,57 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from testbed.compare import Contrast, across, no_difference_shown
-from testbed.compare.inference import ratio
+from testbed.compare.inference import bca, ratio
 from testbed.metrics import METRICS as DEFINITIONS
 
-METRICS = (
-    "utility",
-    "on_time_map",
-    "deadline_miss_rate",
-    "energy_per_frame_j",
-)
 REFERENCES = ("static_value", "myopic", "clairvoyant-mpc", "optimum", "upper")
-KNOBS = ("width", "mode", "skip")
 OF_A_WORLD = (*REFERENCES, "static")
 """Columns that are the same for all policies of a world, and so stand in a table of their own."""
-JUDGED = ("utility", "on_time_map")
+
+
+@dataclass(frozen=True)
+class Half:
+    """A half of the study, as its tables see it.
+
+    Args:
+        marks: What its marks on the page begin with.
+        figures: Where its figures lie, seen from the page.
+        accuracy: The mAP that policies are judged by besides utility.
+        knobs: What a policy may turn.
+        metrics: Of each policy in each world.
+        forecasts: Whether there is a `forecast_map`.
+    """
+
+    marks: str
+    figures: str
+    accuracy: str
+    knobs: tuple[str, ...]
+    metrics: tuple[str, ...]
+    forecasts: bool = False
+
+    @property
+    def judged(self) -> tuple[str, str]:
+        """What policies are judged by."""
+        return "utility", self.accuracy
+
+
+_COSTS = ("deadline_miss_rate", "energy_per_frame_j")
+TABLE = Half(
+    "", "study", "on_time_map", ("width", "mode", "skip"), ("utility", "on_time_map", *_COSTS)
+)
+RECORDING = Half(
+    "recording-",
+    "study/recording",
+    "streaming_map",
+    ("width", "bits", "codec", "mode", "skip"),
+    ("utility", "streaming_map", "forecast_map", "on_time_map", *_COSTS),
+    forecasts=True,
+)
+HALVES = {"table": TABLE, "recording": RECORDING}
 
 Rows = Sequence[Mapping[str, Any]]
 Key = tuple[str, str, str]
@@ -49,7 +83,7 @@ def best_static(world: Mapping[str, Mapping[str, Any]], metric: str) -> Mapping[
     return max(static, key=lambda row: (row[metric], -row["energy_per_frame_j"]))
 
 
-def leaderboard(rows: Rows) -> list[dict[str, Any]]:
+def leaderboard(rows: Rows, half: Half = TABLE) -> list[dict[str, Any]]:
     """Return one row per device (and all of them), metric and policy; the best first.
 
     Differences are against the static point that is best in each world; over several devices they
@@ -62,8 +96,8 @@ def leaderboard(rows: Rows) -> list[dict[str, Any]]:
         groups.append(("all", devices))
     for label, some in groups:
         worlds = {key: world for key, world in by_world(rows).items() if key[0] in some}
-        for metric in JUDGED:
-            board += _board(label, metric, worlds, adaptive(rows))
+        for metric in half.judged:
+            board += _board(label, metric, worlds, adaptive(rows), half)
     return board
 
 
@@ -72,6 +106,7 @@ def _board(
     metric: str,
     worlds: Mapping[Key, Mapping[str, Mapping[str, Any]]],
     policies: Sequence[str],
+    half: Half,
 ) -> list[dict[str, Any]]:
     def rival(key: Key, world: Mapping[str, Mapping[str, Any]]) -> float:
         return float(best_static(world, metric)[metric])
@@ -109,7 +144,7 @@ def _board(
                 "captured": _round(room[0]),
                 "captured_low": _round(room[1]),
                 "captured_high": _round(room[2]),
-                "on_time_map": _round(_mean([r["on_time_map"] for r in each])),
+                half.accuracy: _round(_mean([r[half.accuracy] for r in each])),
                 "miss_rate": _round(_mean([r["deadline_miss_rate"] for r in each])),
                 "energy_per_frame_j": _round(_mean([r["energy_per_frame_j"] for r in each])),
                 "static_energy_j": _round(_mean([r["energy_per_frame_j"] for r in rivals])),
@@ -161,19 +196,30 @@ def _per_trace(worlds: Mapping[Key, Any], of: Any) -> list[float]:
     return list(sums.values())
 
 
-def filled(page: str, rows: Rows, board: Rows) -> str:
-    """Return the page with every block between its marks made anew."""
+def filled(page: str, rows: Rows, board: Rows, half: Half = TABLE) -> str:
+    """Return the page with every block of a half between its marks made anew."""
     blocks = {
         "setting": _setting(rows),
-        "leaderboard": _leaderboard(board),
-        "devices": _by_device(board),
-        "when": _when(rows),
+        "leaderboard": _leaderboard(board, half),
+        "devices": _by_device(board, half),
+        "when": _when(rows, half),
         "references": _references(rows),
-        "knobs": _knobs(rows),
+        "energy": "",
+        "knobs": _knobs(rows, half),
     }
+    label = DEFINITIONS[half.accuracy].label
+    for block, name, title in (
+        ("leaderboard", "captured", "Captured head-room by device"),
+        ("when", "technologies", "Utility less that of the best static point, by technology"),
+        ("energy", "energy", f"{label[0].upper()}{label[1:]} against energy per frame"),
+        ("knobs", "knobs", "Shares of the gain by knob and technology"),
+    ):
+        blocks[block] += f"\n\n![{title}]({half.figures}/{name}.png)"
+    if half.forecasts:
+        blocks["forecasts"] = _forecasts(rows)
     for name, text in blocks.items():
-        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        page = pattern.sub(lambda m, text=text: f"{m[1]}{text}\n{m[2]}", page)
+        pattern = re.compile(rf"(<!-- {half.marks}{name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        page = pattern.sub(lambda m, text=text: f"{m[1]}{text.strip()}\n{m[2]}", page)
     return page
 
 
@@ -191,11 +237,11 @@ def _setting(rows: Rows) -> str:
     )
 
 
-def _leaderboard(board: Rows) -> str:
+def _leaderboard(board: Rows, half: Half) -> str:
     label = "all" if any(row["device"] == "all" for row in board) else board[0]["device"]
     heads = ["policy", "utility", "against the best static of each world", "p, Holm"]
     heads += ["captured head-room", "better in", "against one static for all"]
-    heads += ["on-time mAP", "misses", "J/frame"]
+    heads += [DEFINITIONS[half.accuracy].label, "misses", "J/frame"]
     lines = []
     for row in (r for r in board if r["device"] == label and r["metric"] == "utility"):
         captured = _signed(row["captured"], 2, plain=True)
@@ -211,7 +257,7 @@ def _leaderboard(board: Rows) -> str:
                 captured,
                 row["better_on"],
                 _interval(row, "against_one"),
-                f"{row['on_time_map']:.3f}",
+                f"{row[half.accuracy]:.3f}",
                 f"{100 * row['miss_rate']:.1f} %",
                 f"{row['energy_per_frame_j']:.2f}",
             ]
@@ -219,13 +265,13 @@ def _leaderboard(board: Rows) -> str:
     return _markdown(heads, lines)
 
 
-def _by_device(board: Rows) -> str:
+def _by_device(board: Rows, half: Half) -> str:
     heads = ["device", "judged by", "best policy", "its value"]
     heads += ["against the best static of each world", "shown"]
     heads += ["against one static for all", "shown", "J/frame, static's"]
     lines = []
     for device in dict.fromkeys(row["device"] for row in board):
-        for metric in JUDGED:
+        for metric in half.judged:
             mine = [r for r in board if r["device"] == device and r["metric"] == metric]
             best = mine[0]
             energy = f"{best['energy_per_frame_j']:.2f}, {best['static_energy_j']:.2f}"
@@ -237,10 +283,11 @@ def _by_device(board: Rows) -> str:
     return _markdown(heads, lines)
 
 
-def _when(rows: Rows) -> str:
+def _when(rows: Rows, half: Half) -> str:
     worlds = by_world(rows)
     heads = ["device", "technology", "best static point", "best policy by utility", "it gains"]
-    heads += ["optimum gains", "best policy by on-time mAP", "it gains"]
+    label = DEFINITIONS[half.accuracy].label
+    heads += ["optimum gains", f"best policy by {label}", "it gains"]
     lines = []
     groups: dict[tuple[str, str], list[Mapping[str, Mapping[str, Any]]]] = {}
     for (device, technology, _), world in worlds.items():
@@ -253,7 +300,7 @@ def _when(rows: Rows) -> str:
             [r["optimum"] - r["static_value"] for w in some for r in [next(iter(w.values()))]]
         )
         cells = [device, technology, often]
-        for metric in JUDGED:
+        for metric in half.judged:
             gains = {
                 p: _mean([w[p][metric] - best_static(w, metric)[metric] for w in some])
                 for p in adaptive(rows)
@@ -288,13 +335,40 @@ def _references(rows: Rows) -> str:
     return _markdown(heads, lines)
 
 
-def _knobs(rows: Rows) -> str:
-    heads = ["policy", "device", "gain over best static", *KNOBS]
+def _forecasts(rows: Rows) -> str:
+    """Return what moving boxes adds to streaming mAP, by device, for the best of either kind."""
+    worlds = by_world(rows)
+    heads = ["device", "policy", "streaming mAP", "with forecast", "it adds"]
     lines = []
-    taken = [row for row in rows if row[f"knob_{KNOBS[0]}"] != ""]
+    for device in dict.fromkeys(key[0] for key in worlds):
+        some = [world for key, world in worlds.items() if key[0] == device]
+        statics = [name for name in some[0] if name.startswith("fixed-")]
+
+        def mean(policy: str, metric: str, some: Any = some) -> float:
+            return _mean([world[policy][metric] for world in some])
+
+        chosen: list[str] = []
+        for names in (statics, adaptive(rows)):
+            for metric in ("streaming_map", "forecast_map"):
+                chosen.append(max(names, key=lambda name, metric=metric: mean(name, metric)))
+        for policy in dict.fromkeys([*chosen, "fixed-local"]):
+            each = [w[policy]["forecast_map"] - w[policy]["streaming_map"] for w in some]
+            low, high = bca(each) if len(each) > 2 else (None, None)
+            values = [f"{mean(policy, m):.3f}" for m in ("streaming_map", "forecast_map")]
+            added = _signed(_mean(each), 3)
+            if low is not None:
+                added += f" [{_signed(low, 3)}, {_signed(high, 3)}]"
+            lines.append([device, f"`{policy}`", *values, added])
+    return _markdown(heads, lines)
+
+
+def _knobs(rows: Rows, half: Half) -> str:
+    heads = ["policy", "device", "gain over best static", *half.knobs]
+    lines = []
+    taken = [row for row in rows if row[f"knob_{half.knobs[0]}"] != ""]
     for policy, device in dict.fromkeys((r["policy"], r["device"]) for r in taken):
         mine = [r for r in taken if (r["policy"], r["device"]) == (policy, device)]
-        shares = [_mean([r[f"knob_{knob}"] for r in mine]) for knob in KNOBS]
+        shares = [_mean([r[f"knob_{knob}"] for r in mine]) for knob in half.knobs]
         cells = [_signed(value, 4) for value in (math.fsum(shares), *shares)]
         lines.append([f"`{policy}`", device, *cells])
     return _markdown(heads, lines)
@@ -330,7 +404,9 @@ def _round(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.6g}")
 
 
+_BLOCKS = ("setting", "leaderboard", "devices", "when", "references", "energy", "knobs")
 BARE_PAGE = "# The study of policies\n\n" + "".join(
-    f"<!-- {name} -->\n<!-- end -->\n\n"
-    for name in ("setting", "leaderboard", "devices", "when", "references", "knobs")
+    f"<!-- {half.marks}{name} -->\n<!-- end -->\n\n"
+    for half in HALVES.values()
+    for name in (*_BLOCKS, *(("forecasts",) if half.forecasts else ()))
 )

@@ -45,7 +45,8 @@ def solve(problem: Problem, bins: int | None = None) -> Optimum:
         grid = Grid(problem, bins, rounding)
         values = grid.values(0, problem.frames, keep=True)
         plans.append(follow(problem, grid, values))
-        if problem.waking_ns and problem.sends.any() and not problem.sends[plans[-1].places[0]]:
+        first = _first(problem, 0)
+        if first is not None and plans[-1].places[0] not in first:
             plans.append(follow(problem, grid, values, woken=True))
         if rounding == "down":
             upper = float(values[0][0, 0, 0].max())
@@ -156,7 +157,7 @@ def follow(
     """
 
     def decide(frame: int, state: State) -> int:
-        only = np.flatnonzero(problem.sends) if woken and frame == 0 else None
+        only = _first(problem, frame) if woken else None
         return _recommended(grid, frame, state, values[frame + 1], only)
 
     return play(problem, decide)
@@ -166,27 +167,41 @@ def clairvoyant_mpc(problem: Problem, horizon: int = 5, bins: int | None = None)
     """Play the plan of somebody who knows the channel for `horizon` frames, made anew for each.
 
     What it lacks of the optimum is owed to planning, what a real policy lacks of it to prediction.
+    The first frame is sent in any case where that wakes the radio: whoever looks less far ahead
+    than waking takes would never do it.
     """
     grid = Grid(problem, bins, "up")
 
     def decide(frame: int, state: State) -> int:
         last = min(frame + horizon, problem.frames)
-        return _recommended(grid, frame, state, grid.values(frame + 1, last)[0])
+        after = grid.values(frame + 1, last)[0]
+        return _recommended(grid, frame, state, after, _first(problem, frame))
 
     return play(problem, decide)
 
 
 def myopic(problem: Problem) -> Played:
-    """Play what is best for each frame alone, by somebody who knows what will become of it."""
+    """Play what is best for each frame alone, by somebody who knows what will become of it.
+
+    The first frame is sent in any case where that wakes the radio.
+    """
 
     def decide(frame: int, state: State) -> int:
         def worth(place: int) -> float:
             after = state.copy()
             return advance(problem, frame, after, place)
 
-        return max(range(len(problem.rungs)), key=worth)
+        only = _first(problem, frame)
+        return max(range(len(problem.rungs)) if only is None else only.tolist(), key=worth)
 
     return play(problem, decide)
+
+
+def _first(problem: Problem, frame: int) -> Ints | None:
+    """Return the places that wake the radio with the first frame; None for any place."""
+    if frame or not problem.waking_ns or not problem.sends.any():
+        return None
+    return np.flatnonzero(problem.sends)
 
 
 def _recommended(
