@@ -27,6 +27,9 @@ def machine(monkeypatch):
 
     def run(scenario, policy, seed, options):
         seen.append(scenario)
+        transport = scenario.spec.network.transport.model_dump()
+        if transport["kind"] == "tcp":
+            assert (transport["connection"], transport["idle_restart"]) == ("long", False)
         told = replace(scenario, hosts=replace(calibrate._framing(scenario), **times(TRUE)))
         return Emulation(simulate(told, policy, seed), {"valid": True})
 
