@@ -119,10 +119,12 @@ def run(plan: dict[str, Any], control: Messages) -> dict[str, Any]:
         )
     else:
         uplink = client.uplink = LongLived(clock, client.answered, first)
-    control.send({"op": "ready"})
-    started, _ = control.receive()
-    clock.begin(started["zero_ns"])
-    with quiet():
+    with (
+        quiet()
+    ):  # from before all clients are told to start, which two cores cannot all do at once
+        control.send({"op": "ready"})
+        started, _ = control.receive()
+        clock.begin(started["zero_ns"])
         clock.run_until(end_ns)
     client.finish()
     uplink.close()

@@ -128,7 +128,8 @@ def _attempt(
         for name, child in devices.items():
             detector = scenario.clients[groups[name]].detector.name
             child.tell(**plan, client=name, detector=detector)
-        for child in devices.values():
+            # One after the other: many that get ready with real-time priority would keep the
+            # server from answering those that connect.
             child.hear("ready", READY_S + (START_S if options.network else 0))
         zero_ns = stage.start(time.monotonic_ns() + LEAD_NS)
         for child in devices.values():

@@ -27,6 +27,9 @@ def machine(monkeypatch):
 
     def run(scenario, policy, seed, options):
         seen.append(scenario)
+        transport = scenario.spec.network.transport.model_dump()
+        if transport["kind"] == "tcp":
+            assert (transport["connection"], transport["idle_restart"]) == ("long", False)
         told = replace(scenario, hosts=replace(calibrate._framing(scenario), **times(TRUE)))
         return Emulation(simulate(told, policy, seed), {"valid": True})
 
@@ -52,7 +55,9 @@ def test_the_times_of_the_machine_are_found_to_the_nanosecond(world, machine, co
 
 def test_a_rehearsal_is_one_point_at_the_same_cadence_on_links_of_the_mean_rate(world, machine):
     up = {"kind": "replay", "trace": "lte/static-a.up", "delay_ms": 40}
-    scenario = world("network.uplink", up, "seeds", [7, 8], "duration_s", 50)
+    scenario = world(
+        "network.uplink", up, "seeds", [7, 8], "duration_s", 50, "policies.any", {"kind": "random"}
+    )
 
     calibrated(scenario, Options())
 
@@ -70,6 +75,14 @@ def test_a_rehearsal_is_one_point_at_the_same_cadence_on_links_of_the_mean_rate(
     assert rates[-1] == pytest.approx(
         2 * 8e-6 * 5 * scenario.clients[0].ladder.rungs[-1].payload_bytes
     )
+
+
+def test_a_point_that_no_fixed_policy_chooses_is_not_rehearsed(world, machine):
+    wide = {"kind": "fixed", "width": 0.416}
+
+    calibrated(world("policies.wide", wide), Options())
+
+    assert [_options(played)["width"] for played in machine] == [0.167, 0.416]
 
 
 def _options(played):
@@ -99,7 +112,7 @@ def test_a_lognormal_has_the_median_and_the_nine_tenths_of_the_times_that_it_is_
 
 def test_the_simulator_gets_the_times_and_the_sizes_of_a_live_network(world, monkeypatch):
     monkeypatch.setattr(calibrate, "_refuse_widths", lambda *_: None)
-    scenario = world("network.transport", TCP, "duration_s", 30)
+    scenario = world("network.transport", TCP, "duration_s", 30, "policies.any", {"kind": "random"})
     hosts = replace(HostTimes(downlink_ns=300_000), decode_cv=0.1)
 
     def run(played, policy, seed, options):
