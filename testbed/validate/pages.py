@@ -71,7 +71,10 @@ def summary_rows(results: Sequence[Result]) -> Iterator[list[str]]:
                 number(transfer.get("p95_percent")),
                 number(total["error_percent"]["p50"]),
                 number(total["error_percent"]["p95"]),
-                *(number(policy["without_host_times_percent"][q]) for q in ("p50", "p95")),
+                *(
+                    number(policy.get("without_host_times_percent", {}).get(q))
+                    for q in ("p50", "p95")
+                ),
                 number(policy["energy_j"]["total"]["error_percent"]),
                 result["machine"]["backend"],
                 number(result["machine"]["late_p99_ms"]),
@@ -151,6 +154,8 @@ def where(result: Result) -> str:
 
 def hosts(result: Result) -> str:
     """Return what the simulator was told of the machine, as a sentence."""
+    if "host_times" not in result:
+        return "The simulator was told no host times."
     times = {name: value for name, value in result["host_times"].items() if name.endswith("_ns")}
     said = ", ".join(
         f"{name.removesuffix('_ns').replace('_', ' ')} {value / NS_PER_MS:.3f}"

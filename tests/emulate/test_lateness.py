@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from testbed.emulate.engine import _client_late
 from testbed.emulate.lateness import ORDINARY_GATE, REALTIME_GATE, Lateness, RelayReport
 
 MS = 1_000_000
@@ -83,3 +84,20 @@ def test_without_real_time_the_bounds_are_wider_and_stated():
     loose = report(**late, realtime=False, gate=ORDINARY_GATE)
     assert loose.valid
     assert loose.as_json()["gate"] == {"p99_ns": 5 * MS, "p999_ns": 20 * MS}
+
+
+@pytest.mark.parametrize(
+    ("late", "reason"),
+    [
+        ({"p99_ns": 1 * MS, "p999_ns": 2 * MS, "max_ns": 5 * MS}, None),
+        ({}, None),
+        ({"p99_ns": 2 * MS, "max_ns": 3 * MS}, "99 % of the timers of camera were up to 2.00 ms"),
+        ({"p99_ns": MS, "p999_ns": MS, "max_ns": 6 * MS}, "all of the timers of camera were up to"),
+    ],
+)
+def test_a_client_is_held_to_all_of_its_timers(late, reason):
+    gate = {"p99_ns": 1 * MS, "p999_ns": 5 * MS}
+
+    said = _client_late({"camera": {"late_ns": late}}, gate)
+
+    assert said == reason or said.startswith(reason)
