@@ -10,10 +10,10 @@ with the very same weights is not scored again.
 from __future__ import annotations
 
 import argparse
-import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import tables
 import torch
 
 from testbed import datasets
@@ -42,38 +42,19 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     networks = given.networks or [Path(n) for n in shipped.names() if n.startswith("scenes-")]
-    known = {row["weights"]: [] for row in _read(given.out)}
-    for row in _read(given.out):
-        known[row["weights"]].append(row)
-    found: list[dict[str, object]] = []
+    held: list[Mapping[str, object]] = [*tables.read(given.out)]
     for path in networks:
         digest = weights.sha256_of(shipped.locate(path))[:12]
-        if digest in known:
-            found += known[digest]
+        if any(row["weights"] == digest for row in held):
             continue
+        network = weights.load(path)
         validation = datasets.load(scenes_files.make(given.data, "val"))
         training = datasets.load(scenes_files.make(given.data, "train"))
-        for row in rows(weights.load(path), validation, training):
-            found.append({"weights": digest} | row)
+        held = [row for row in held if row["network"] != network.config.name]
+        for row in rows(network, validation, training):
+            held.append({"weights": digest} | row)
             print(", ".join(f"{k} {v}" for k, v in row.items() if v != ""), flush=True)
-        _write(given.out, found)
-    _write(given.out, found)
-
-
-def _read(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
-def _write(path: Path, found: list[dict[str, object]]) -> None:
-    fresh = path.with_suffix(".part")
-    with fresh.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS)
-        writer.writeheader()
-        writer.writerows(found)
-    fresh.replace(path)
+        tables.write(given.out, COLUMNS, held)
 
 
 def rows(

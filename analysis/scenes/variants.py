@@ -17,11 +17,11 @@ stopped.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import tables
 import torch
 
 from testbed import datasets
@@ -64,13 +64,13 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     given.teacher = shipped.locate(given.teacher)
-    known = rows_of(given.out)
+    known = tables.read(given.out)
     for seed in map(int, given.seeds.split(",")):
         for question, variant in VARIANTS:
             wanted = {"question": question, "variant": variant, "seed": str(seed)}
             if not any(wanted.items() <= row.items() for row in known):
                 known += [wanted | row for row in scored(question, variant, seed, given)]
-                write(given.out, known)
+                tables.write(given.out, COLUMNS, known)
                 print(*(f"{k} {v}," for k, v in known[-1].items()), flush=True)
 
 
@@ -98,24 +98,6 @@ def scored(
             "map": f"{score.metrics['map']:.4f}",
             "map50": f"{score.metrics['map50']:.4f}",
         }
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    """Return the rows that are there already."""
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
-def write(path: Path, rows: list[dict[str, str]]) -> None:
-    """Replace the file as a whole."""
-    fresh = path.with_suffix(".part")
-    with fresh.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
-    fresh.replace(path)
 
 
 if __name__ == "__main__":
