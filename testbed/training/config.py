@@ -64,12 +64,15 @@ class TrainConfig(_Strict):
         None, description="Side of a level's smallest anchor, in cells, where it is not the usual."
     )
     start: Path | None = Field(
-        None, description="Weights that a teacher goes on from; fresh ones if left out."
+        None, description="Weights of the same network to go on from; fresh ones if left out."
     )
     smallest_width: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None, description="α_min: narrower widths of the network are left out."
     )
     epochs: Count | None = Field(None, description="12, or 20 for GHND.")
+    steps: Count | None = Field(
+        None, description="End after so many, however far the schedule of all epochs has come."
+    )
     batch: Count | None = None
     passes: Count | None = Field(None, description="N, widths per step by the sandwich rule.")
     learning_rate: Annotated[float, Field(gt=0)] | None = None
@@ -95,6 +98,16 @@ class TrainConfig(_Strict):
         "train",
         description="Whether the encoder learns, as published, or stays the teacher's: batches too "
         "small for their statistics do more harm than learning does good.",
+    )
+    taps: Literal["all", "split"] = Field(
+        "all",
+        description="Which features are compared with the teacher's: those at the split and those "
+        "of the decoder, as published, or those at the split alone, for which no decoder runs.",
+    )
+    kernels: Literal["random", "centred"] = Field(
+        "random",
+        description="How the depthwise kernels of a fresh bottleneck start: as published, or with "
+        "half a pulse at their centres, which passes on what is where.",
     )
     frozen_statistics: Literal["update", "keep"] = Field(
         "update",
@@ -202,8 +215,6 @@ def _check(config: TrainConfig, source: Source) -> None:
             problems.append(source.problem(("detector",), message))
         if config.teacher is None:
             problems.append(source.problem((), "distillation needs a teacher"))
-        if config.start is not None:
-            problems.append(source.problem(("start",), "is for objective: ground-truth"))
     else:
         if split.kind != "teacher" or split.family != "efficientdet":
             message = (

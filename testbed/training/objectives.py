@@ -97,6 +97,7 @@ class Distillation:
         reduction: `sum` as published, which grows with the batch, or `mean`.
         frozen_statistics: `update` as published: the frozen layers normalise by the batch.
         frozen_encoder: Whether the encoder stays the teacher's, in evaluation mode.
+        taps: `all` as published, or `split`, the first alone, for which no decoder runs.
     """
 
     def __init__(
@@ -107,10 +108,11 @@ class Distillation:
         reduction: Literal["sum", "mean"] = "sum",
         frozen_statistics: Literal["update", "keep"] = "update",
         frozen_encoder: bool = False,
+        taps: Literal["all", "split"] = "all",
     ) -> None:
         self.student, self.teacher = student, teacher.eval().requires_grad_(False)
         self.reduction, self.frozen_statistics = reduction, frozen_statistics
-        self.frozen_encoder = frozen_encoder
+        self.frozen_encoder, self.taps = frozen_encoder, taps
         student.decoder.requires_grad_(False)
         student.encoder.requires_grad_(False)
         for parameter in self.trained:  # frozen, if it was copied from a teacher that was
@@ -139,24 +141,33 @@ class Distillation:
         """
         x = run.place(batch.x)
         with torch.no_grad(), run.autocast():
-            targets = self.teacher.features(x)
+            taught = self.teacher.encoder(x)
+            targets = self._taps(self.teacher, taught)
         losses: dict[str, float] = {}
         encoded = seen = None
-        if not any(True for _ in slim_layers(self.student.encoder)):
-            with run.autocast(), torch.set_grad_enabled(not self.frozen_encoder):
+        if self.frozen_encoder:
+            seen = taught
+        elif not any(True for _ in slim_layers(self.student.encoder)):
+            with run.autocast():
                 encoded = self.student.encoder(x)
-            seen = encoded.detach().requires_grad_(not self.frozen_encoder)
+            seen = encoded.detach().requires_grad_()
         for width in widths:
             with self.student.widths.at(width):
                 with run.autocast():
                     inner = self.student.encoder(x) if seen is None else seen
-                    taps = self.student.features_of(inner)
+                    taps = self._taps(self.student, inner)
                 loss = tap_loss(taps, targets, self.reduction)
                 run.backward(loss)
             losses[f"{width:g}"] = float(loss.detach())
-        if encoded is not None and seen is not None and not self.frozen_encoder:
+        if encoded is not None and seen is not None:
             encoded.backward(seen.grad)
         return losses
+
+    def _taps(self, detector: SplitDetector, encoded: Tensor) -> list[Tensor]:
+        """Return what is compared, from what the encoder made of a picture."""
+        if self.taps == "split":
+            return [detector.decompressor(detector.compressor(encoded))]
+        return detector.features_of(encoded)
 
 
 class GroundTruth:
@@ -226,6 +237,19 @@ def start_encoder_afresh(student: SplitDetector, seed: int) -> None:
                 layer.reset_running_stats()
                 nn.init.ones_(layer.weight)
                 nn.init.zeros_(layer.bias)
+
+
+@torch.no_grad()
+def centre_kernels(student: SplitDetector) -> None:
+    """Add half a pulse to the depthwise kernels of the bottleneck, so that cells keep their place.
+
+    Two random kernels of 5 × 5 in a row blur over 9 × 9 cells, which has to be unlearned first.
+    """
+    for part in (student.compressor, student.decompressor):
+        for layer in part.modules():
+            if isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1:
+                height, width = layer.weight.shape[2:]
+                layer.weight[:, :, height // 2, width // 2] += 0.5
 
 
 @torch.no_grad()

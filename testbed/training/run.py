@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from testbed.training.objectives import (
     GroundTruth,
     Objective,
     Runner,
+    centre_kernels,
     recalibrate,
     sandwich,
     start_encoder_afresh,
@@ -131,8 +133,8 @@ class _Run:
                 Log(self.folder / "validation.csv", ["mean", *widths], progress.step),
                 Board(self.folder / "tensorboard", progress.step),
             )
-        total = self.epochs * self.per_epoch
-        while progress.epoch < self.epochs:
+        total = min(self.epochs * self.per_epoch, self.config.steps or sys.maxsize)
+        while progress.step < total:
             for losses, rate in self._epoch(progress):
                 if logs is not None:
                     logs[0].add(progress.step, losses | {"rate": rate})
@@ -140,6 +142,8 @@ class _Run:
                 if progress.step % self.config.checkpoint_steps == 0:
                     self._checkpoint(digest, progress)
                 told(progress.step, total, losses)
+                if progress.step == total:
+                    break
             scores = self._finish_epoch()
             if logs is not None and scores:
                 logs[1].add(progress.step, scores)
@@ -252,9 +256,6 @@ def _network(config: TrainConfig) -> tuple[SplitDetector, Objective]:
     if config.objective == "ground-truth":
         detector = build(split, seed=config.seed)
         objective = GroundTruth(detector)
-        if config.start is not None:
-            # A state only: the side and the anchors of this run may be others.
-            detector.load_state_dict(load_any(config.start, split).state_dict())
     else:
         assert config.teacher is not None
         teacher = load_any(config.teacher, split)
@@ -264,13 +265,21 @@ def _network(config: TrainConfig) -> tuple[SplitDetector, Objective]:
             raise TestbedError(f"{config.teacher}: {error}") from error
         if not config.pretrained_encoder:
             start_encoder_afresh(detector, config.seed)
+        if config.kernels == "centred":
+            centre_kernels(detector)
         objective = Distillation(
             detector,
             teacher,
             reduction=config.reduction,
             frozen_statistics=config.frozen_statistics,
             frozen_encoder=config.encoder == "frozen",
+            taps=config.taps,
         )
+    if config.start is not None:
+        # A state only: the side and the anchors of this run may be others.
+        weights.fill(detector, load_any(config.start, split).state_dict(), config.start)
+        if config.encoder == "frozen" and isinstance(objective, Distillation):
+            detector.encoder.load_state_dict(objective.teacher.encoder.state_dict())
     if split.family == "efficientdet":
         from testbed.detectors.efficientdet import set_stochastic_depth
 

@@ -29,6 +29,7 @@ from testbed.training.config import load  # noqa: E402
 from testbed.training.objectives import (  # noqa: E402
     Distillation,
     Runner,
+    centre_kernels,
     recalibrate,
     sandwich,
     start_encoder_afresh,
@@ -165,6 +166,26 @@ def test_a_frozen_encoder_stays_the_teachers_statistics_too(teacher):
     assert int(student.decompressor.bn1.num_batches_tracked) == 2
 
 
+def test_a_student_compared_at_the_split_alone_runs_no_decoder(teacher):
+    student = build(find("tiny-d0-bw"), teacher=teacher)
+    objective = Distillation(student, teacher, frozen_encoder=True, reduction="mean", taps="split")
+    ran = []
+    for detector in (student, teacher):
+        detector.decoder.blocks[0].register_forward_hook(lambda *_: ran.append(1))
+    objective.mode()
+    some = batch()
+    losses = objective.backward(some, [0.25, 1.0], CPU)
+
+    student.compressor.train()
+    target = teacher.encoder(some.x)
+    for width, loss in losses.items():
+        with student.widths.at(float(width)):
+            made = student.decompressor(student.compressor(target))
+        assert loss == pytest.approx(float((made - target).square().mean().detach()), rel=1e-5)
+    assert not ran
+    assert all(p.grad is not None for p in student.decompressor.parameters())
+
+
 @pytest.mark.parametrize(
     ("said", "problem"),
     [
@@ -202,6 +223,22 @@ def test_an_encoder_can_start_afresh_with_the_variance_of_its_fan_in(teacher):
     assert not torch.equal(weight, teacher.encoder.conv_stem.weight)
     assert float(weight.std()) == pytest.approx(27**-0.5, rel=0.1)
     assert torch.equal(p4, teacher.decoder.blocks[0][0].conv_pw.weight)
+
+
+def test_kernels_can_start_with_half_a_pulse_at_their_centres(teacher):
+    plain, centred = (build(find("tiny-d0-cp"), teacher=teacher) for _ in range(2))
+    centre_kernels(centred)
+    changed = {
+        key: value - plain.state_dict()[key]
+        for key, value in centred.state_dict().items()
+        if not torch.equal(value, plain.state_dict()[key])
+    }
+
+    assert set(changed) == {"compressor.conv_dw.weight", "decompressor.conv_dw.weight"}
+    pulse = torch.zeros(5, 5)
+    pulse[2, 2] = 0.5
+    for difference in changed.values():
+        torch.testing.assert_close(difference, pulse.expand_as(difference))
 
 
 def test_statistics_after_training_are_those_of_the_pictures(teacher):
@@ -403,6 +440,20 @@ def test_a_running_mean_is_what_is_saved_and_survives_a_stop(run_files, tmp_path
     assert moved  # the mean is not where the last step ended
 
 
+def test_a_run_can_end_before_its_schedule_does(run_files, tmp_path):
+    config = load(run_files).model_copy(update={"epochs": 2, "schedule": "cosine"})
+    train(config, tmp_path / "whole", device="cpu")
+    train(config.model_copy(update={"steps": 5}), tmp_path / "less", device="cpu")
+    train(config.model_copy(update={"steps": 5}), tmp_path / "less", device="cpu")
+
+    whole, less = (
+        (tmp_path / name / "log.csv").read_text().splitlines() for name in ("whole", "less")
+    )
+    assert len(whole) == 1 + 8
+    assert less == whole[: 1 + 5]
+    assert (tmp_path / "less" / "final.safetensors").exists()
+
+
 def test_a_teacher_goes_on_from_weights_at_another_side(run_files, tmp_path):
     lines = (
         "detector: tiny-d0\nobjective: ground-truth\ntrain: {path: boxes.csv}\nepochs: 1\n"
@@ -417,6 +468,26 @@ def test_a_teacher_goes_on_from_weights_at_another_side(run_files, tmp_path):
     after = load_file(tmp_path / "out" / "final.safetensors")
     key = "decoder.class_net.predict.conv_pw.bias"
     torch.testing.assert_close(after[key], before[key], rtol=0, atol=1e-6)
+
+
+def test_a_student_goes_on_from_weights_but_keeps_a_frozen_encoder(run_files, tmp_path):
+    first = (
+        "detector: tiny-d0-bw\nteacher: teacher.safetensors\ntrain: {path: boxes.csv}\n"
+        "epochs: 1\nbatch: 4\nlearning_rate: 0.01\nwarmup_steps: 0\n"
+    )
+    train(load(write(tmp_path, first)), tmp_path / "first", device="cpu")
+    then = first.replace("0.01", "1.0e-12") + "start: first/final.safetensors\nencoder: frozen\n"
+    train(load(write(tmp_path, then)), tmp_path / "then", device="cpu")
+
+    taught, before, after = (
+        load_file(tmp_path / name)
+        for name in ("teacher.safetensors", "first/final.safetensors", "then/final.safetensors")
+    )
+    key = "compressor.conv_pw.weight"
+    torch.testing.assert_close(after[key], before[key], rtol=0, atol=1e-6)
+    encoder = [key for key in taught if key.startswith("encoder")]
+    assert all(torch.equal(after[key], taught[key]) for key in encoder)
+    assert not all(torch.equal(before[key], taught[key]) for key in encoder)
 
 
 @pytest.mark.slow
