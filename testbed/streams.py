@@ -6,6 +6,7 @@ A branch is named, not counted: adding a client or changing a policy changes no 
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,3 +25,10 @@ def stream(seed: int, *names: str) -> np.random.Generator:
         digest = hashlib.blake2b(name.encode(), digest_size=16).digest()
         key += [int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4)]
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+def jitter(rng: np.random.Generator, cv: float, count: int) -> list[float]:
+    """Draw `count` lognormal factors of mean 1 and coefficient of variation `cv`."""
+    variance = math.log1p(cv * cv)
+    factors: list[float] = rng.lognormal(-variance / 2, math.sqrt(variance), count).tolist()
+    return factors

@@ -6,7 +6,6 @@ happens to a payload between the radio and the answer.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
@@ -32,7 +31,7 @@ from testbed.model import (
     Rung,
 )
 from testbed.scenario import Client as ClientSetup
-from testbed.streams import stream
+from testbed.streams import jitter, stream
 
 FATE_OF: dict[Loss | None, Fate] = {
     Loss.QUEUE: Fate.DROPPED_QUEUE,
@@ -135,7 +134,7 @@ class Client(ABC):
         self._captures: list[int] = captures[captures < duration_ns].tolist()
 
         def draw(cv: float) -> list[float]:
-            return _jitter(cv, stream(seed, name, "encode"), len(self._captures))
+            return jitter(stream(seed, name, "encode"), cv, len(self._captures))
 
         self._jitter = draw(setup.device.jitter_cv)
         self._film = film_of(setup, seed, name, len(self._captures))
@@ -392,10 +391,3 @@ def _cut_off(frame: FrameRecord, now: int) -> None:
     frame.wire_bytes = int(frame.wire_bytes * share)
     if start_ns >= now:
         frame.send_start_ns = None
-
-
-def _jitter(cv: float, rng: np.random.Generator, count: int) -> list[float]:
-    """Draw `count` lognormal factors of mean 1 and coefficient of variation `cv`."""
-    variance = math.log1p(cv * cv)
-    factors: list[float] = rng.lognormal(-variance / 2, math.sqrt(variance), count).tolist()
-    return factors

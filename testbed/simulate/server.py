@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +11,7 @@ from testbed.devices.hosts import UNMEASURED, HostTimes
 from testbed.devices.profile import bounded_ns
 from testbed.model import Fate, FrameRecord
 from testbed.simulate.clock import Clock
-from testbed.streams import stream
+from testbed.streams import jitter, stream
 
 
 class Sender(Protocol):
@@ -87,7 +86,7 @@ class Server:
         self._at_once = batch_max == 1 and not drop_expired  # nothing to wait or look for
         self._measured = measured
         self._hosts = hosts
-        self._jitter = _jitter(hosts.decode_cv, seed) if hosts.decode_cv else None
+        self._random = stream(seed, "server", "decode")
         self._queue: deque[Job] = deque()
 
     def arrive(self, job: Job) -> None:
@@ -131,8 +130,8 @@ class Server:
         spent_ns = self._decode_ns(sum([job.mac for job in batch]))
         if self._measured:
             spent_ns = bounded_ns(spent_ns, [job.alone_ns for job in batch])
-        if self._jitter is not None:
-            spent_ns = int(spent_ns * next(self._jitter)) + 1
+        if self._hosts.decode_cv:
+            spent_ns = int(spent_ns * jitter(self._random, self._hosts.decode_cv, 1)[0]) + 1
         self._env.after(spent_ns + self._hosts.decode_ns, self._finish, batch)
 
     def _take(self, now: int) -> list[Job]:
@@ -155,11 +154,3 @@ class Server:
             job.sender.decoded(job)
         if self._queue:
             self._start()
-
-
-def _jitter(cv: float, seed: int) -> Iterator[float]:
-    """Yield factors of mean 1 and coefficient of variation `cv` for ever, one for each batch."""
-    rng = stream(seed, "server", "decode")
-    variance = math.log1p(cv * cv)
-    while True:
-        yield float(rng.lognormal(-variance / 2, math.sqrt(variance)))
