@@ -18,13 +18,13 @@ CORE := $(VENV)/.installed-core
 ALL  := $(VENV)/.installed-all
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint docs study-policies clean distclean
+.PHONY: help demo test test-all lint docs study study-policies clean distclean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-22s%s\n", $$1, $$2}'
 
-demo: $(CORE) ## Set up the core, run scenarios/quickstart.yaml, print the path of its report
-	@$(BIN)/testbed run scenarios/quickstart.yaml $(ARGS)
+demo: $(CORE) ## Set up the core, run scenarios/delivered.yaml, print the path of its report
+	@$(BIN)/testbed run scenarios/delivered.yaml $(ARGS)
 
 test: $(ALL) ## Set up everything and run the quick tests (ARGS="-k word" for some of them)
 	@$(BIN)/python -m pytest -n 2 -m "$(QUICK)" $(ARGS)
@@ -40,6 +40,12 @@ lint: $(ALL) ## Check style, types and who imports whom
 
 docs: $(ALL) ## Check that the manual's links, commands and examples hold
 	@$(BIN)/python -m pytest -q tests/test_repository.py -k manual $(ARGS)
+
+study: $(ALL) ## Repeat the study of the detectors, what is missing of it: docs/detector-study.md, its tables and figures
+	@$(BIN)/python analysis/scenes/scores.py
+	@$(BIN)/python analysis/scenes/variants.py $(ARGS)
+	@$(BIN)/python analysis/scenes/figures.py --out docs/detector-study
+	@$(BIN)/python analysis/scenes/page.py
 
 study-policies: $(ALL) ## Repeat the study of policies, both halves: docs/study.md, its tables and figures
 	@$(BIN)/python analysis/policy_study.py $(ARGS)

@@ -59,7 +59,7 @@ def axes(left: str, right: str | None = None):  # type: ignore[no-untyped-def]
 
 def sent(scores: pd.DataFrame, network: str, bits: int = 8) -> pd.DataFrame:
     chosen = scores[(scores.network == network) & (scores.bits == bits)]
-    return chosen[chosen.statistics == "trained"].sort_values("payload_bytes")
+    return chosen[chosen.statistics == "anew"].sort_values("payload_bytes")
 
 
 def teacher(scores: pd.DataFrame, place) -> None:  # type: ignore[no-untyped-def]
@@ -70,7 +70,7 @@ def teacher(scores: pd.DataFrame, place) -> None:  # type: ignore[no-untyped-def
 
 def fixed_of(scores: pd.DataFrame) -> pd.DataFrame:
     chosen = scores[(scores.kind == "fixed") & (scores.bits == 8)]
-    return chosen[chosen.statistics == "trained"].sort_values("payload_bytes")
+    return chosen[chosen.statistics == "anew"].sort_values("payload_bytes")
 
 
 def bytes_(scores: pd.DataFrame):  # type: ignore[no-untyped-def]

@@ -41,9 +41,9 @@ def networks(scores: pd.DataFrame) -> str:
     """Every network at every width: bytes, work and mAP by bits."""
     rows = []
     for (name, width), group in scores.groupby(["network", "width"], sort=False):
-        trained = group[group.statistics == "trained"].set_index("bits")
-        by_bits = [_map(trained["map"].get(bits)) for bits in (32, 8, 4, 3, 2)]
-        eight = trained["payload_bytes"].get(8)
+        shipped = group[group.statistics == "anew"].set_index("bits")
+        by_bits = [_map(shipped["map"].get(bits)) for bits in (32, 8, 4, 3, 2)]
+        eight = shipped["payload_bytes"].get(8)
         rows.append(
             (
                 f"`{name}`",
@@ -65,7 +65,7 @@ def kept(scores: pd.DataFrame) -> str:
     """What share of full width's mAP each width and number of bits keeps."""
     rows = []
     for name in ("scenes-d0-bw", "scenes-d0-cp"):
-        own = scores[(scores.network == name) & (scores.statistics == "trained")]
+        own = scores[(scores.network == name) & (scores.statistics == "anew")]
         if own.empty:
             continue
         full = own[(own.width == 1) & (own.bits == 8)]["map"].iloc[0]
