@@ -140,7 +140,7 @@ def _energy(rows: Rows, half: tables.Half) -> Any:
         axis.plot(
             [points[p][1] for p in ahead], [points[p][0] for p in ahead], color="#444", lw=0.8
         )
-        # Names would cover each other: numbers along the front, and the names below them.
+        # Names would cover each other: numbers along the front, and the names below the panel.
         for k, policy in enumerate(ahead, start=1):
             gain, cost = points[policy]
             axis.annotate(
@@ -148,10 +148,10 @@ def _energy(rows: Rows, half: tables.Half) -> Any:
                 ha="right",
             )  # fmt: skip
         names = "\n".join(f"{k} {policy}" for k, policy in enumerate(ahead, start=1))
-        axis.text(0.98, 0.12, names, transform=axis.transAxes, fontsize=7, ha="right")
+        axis.text(0, -0.18, names, transform=axis.transAxes, fontsize=7, va="top")
         axis.set_title(device, fontsize=10)
         axis.set_xlabel("energy per frame, J")
-        axis.margins(0.3, 0.08)
+        axis.margins(0.08, 0.08)
         axis.grid(color="#eeeeee")
         axis.set_axisbelow(True)
     axes[0].set_ylabel(METRICS[half.accuracy].label)
@@ -161,12 +161,12 @@ def _energy(rows: Rows, half: tables.Half) -> Any:
             axes[0].plot([], [], "s", color="#9aa0a6", ms=5, label="static point")[0],
             axes[0].plot([], [], color="#444", lw=0.8, label="front")[0],
         ],
-        loc="upper center",
-        bbox_to_anchor=(0.5, 0.03),
+        loc="lower center",
+        bbox_to_anchor=(0.5, 0.97),
         ncols=3,
         frameon=False,
     )
-    figure.subplots_adjust(wspace=0.22, bottom=0.16)
+    figure.subplots_adjust(wspace=0.22)
     return figure
 
 
