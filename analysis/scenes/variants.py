@@ -77,6 +77,7 @@ def main() -> None:
             wanted = {"question": question, "variant": variant, "seed": seed}
             if not any(wanted.items() <= row.items() for row in known):
                 missing.append((question, variant, int(seed)))
+    missing.sort(key=lambda one: VARIANTS[one[:2]]["detector"] == "scenes-d0-cp")  # the dear ones
     # Variants that are the same train once.
     same: dict[str, list[tuple[str, str, int]]] = {}
     for one in missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import itertools
 from pathlib import Path
@@ -76,6 +77,28 @@ def test_the_widest_point_is_near_the_whole_network_and_pictures_lose_by_compres
 
     assert split_map(scenes, 1.0) > scenes.at(LOCAL).map - 0.03
     assert max(offload) <= scenes.at(LOCAL).map + 0.01
+
+
+def test_the_table_of_the_study_is_of_the_weights_that_ship():
+    table = Path(__file__).parents[2] / "analysis" / "scenes" / "scores.csv"
+    if not table.exists():
+        pytest.skip("analysis/ does not come along with an installed testbed")
+    with table.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    scored = {row["network"]: row["weights"] for row in rows if row["statistics"] == "anew"}
+    ours = [name for name in shipped.names() if name.startswith("scenes-")]
+
+    assert scored == {
+        name: hashlib.sha256(shipped.locate(Path(name)).read_bytes()).hexdigest()[:12]
+        for name in ours
+    }
+    whole = {
+        row["network"]: float(row["map"])
+        for row in rows
+        if (row["width"], row["bits"]) == ("1.0", "32") and row["statistics"] == "anew"
+    }
+    assert whole["scenes-d0"] >= 0.4
+    assert whole["scenes-d0-bw"] > whole["scenes-d0"] - 0.03
 
 
 @pytest.mark.slow
