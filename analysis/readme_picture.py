@@ -1,6 +1,6 @@
-"""Draws the picture of the README: two charts of the quickstart's report, as a browser shows them.
+"""Draws the picture of the README: two charts of a run's report, as a browser shows them.
 
-    python analysis/readme_picture.py RUN_FOLDER docs/images/quickstart.png
+    python analysis/readme_picture.py RUN_FOLDER docs/images/delivered.png
 
 Needs chromium and the Python package playwright.
 """
