@@ -39,6 +39,7 @@ class Options:
         trust: How that server and the clients know each other.
         tries: How often a run is repeated whose relay was too late to be believed.
         log: Folder for packet logs; None for none.
+        captures: Whether captures of each host lie beside the logs.
         network: What really encodes and decodes, instead of payloads of the published size and
             waits of the time that the profiles say; None for the latter.
     """
@@ -48,6 +49,7 @@ class Options:
     trust: Trust = field(default_factory=Trust)
     tries: int = 3
     log: Path | None = None
+    captures: bool = True
     network: Network | None = None
 
 
@@ -186,7 +188,8 @@ def _stage(
 ) -> AbstractContextManager[Stage]:
     if options.server is not None:
         return before_server(options.server)
-    return in_network(scenario, names, seed, options.backend, log)
+    capture = log.with_suffix(".captures") if log is not None and options.captures else None
+    return in_network(scenario, names, seed, options.backend, log, capture)
 
 
 def _rows(

@@ -13,6 +13,7 @@ import select
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -24,8 +25,12 @@ from testbed.emulate.packetlog import DOWNLINK, LOST, PASSED, QUEUE, UPLINK, Cap
 from testbed.emulate.shaping import Follower
 from testbed.model import NS_PER_MS
 
+_READ = 256
+"""Packets read from one interface in one go. A frame's come at once, and a packet has come when it
+is read: what is worked out of one must not delay the others."""
+
 _BURST = 32
-"""Packets read from one interface before what is due is looked at again."""
+"""Packets that are worked on before what is due is looked at again."""
 
 _QUIET_NS = 2 * NS_PER_MS
 _FATES = {"queue": QUEUE, "lost": LOST}
@@ -103,12 +108,16 @@ class Relay:
         up, down = self._crossings
         from_server = number == self._server
         begin = len(self._header)
-        for _ in range(_BURST):
-            try:
-                packet = os.read(end, MTU_BYTES + 100)
-            except BlockingIOError:
-                return
-            now_ns = time.monotonic_ns()
+        clock, read = time.monotonic_ns, os.read
+        packets: list[tuple[int, bytes]] = []
+        with suppress(BlockingIOError):
+            while len(packets) < _READ:
+                packet = read(end, MTU_BYTES + 100)
+                packets.append((clock(), packet))
+        for count, (now_ns, packet) in enumerate(packets, 1):
+            if count % _BURST == 0:
+                self._release(UPLINK, up)
+                self._release(DOWNLINK, down)
             if begin:
                 packet = packet[begin:]
             if packet[0] >> 4 != 4:

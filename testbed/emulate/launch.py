@@ -3,7 +3,8 @@
 It is executed afresh, before anybody imports numpy, because a process with threads cannot enter a
 user namespace. What it does, in order: new user namespace (where it is not root), new PID and
 mount namespace, a child that is the first process in there, one network namespace for each host.
-That child, the keeper, then starts processes on request. Whoever dies, the kernel clears up:
+That child, the keeper, keeps the cores of a virtual machine awake (`wakeful`) and starts processes
+on request. Whoever dies, the kernel clears up:
 
 - the caller: the launcher gets a signal and the keeper reads the end of its connection;
 - the launcher: the keeper gets a signal, and with the first process of a PID namespace all others;
@@ -26,6 +27,10 @@ from typing import Any, NoReturn
 
 from testbed.emulate import hosts, kernel
 from testbed.emulate.messages import Ended, Messages
+from testbed.emulate.wakeful import LOOK_S, Wakeful
+
+_AWAKE = 0
+"""The number of what keeps cores awake; what is asked for is counted from 1."""
 
 _HIGH = 500
 """Descriptors below this may be asked for by number."""
@@ -86,7 +91,9 @@ class Keeper:
         self._network = network
         self._alive = alive
         self._outer_proc = outer_proc
-        self._processes: dict[int, int] = {}  # from PID in here to the caller's number for it
+        self._awake = Wakeful()
+        # From PID in here to the caller's number for it.
+        self._processes: dict[int, int] = dict.fromkeys(self._awake.processes, _AWAKE)
         self._signalled: set[int] = set()
 
     def run(self) -> NoReturn:
@@ -97,8 +104,10 @@ class Keeper:
         with suppress(Ended):
             self._control.send({"op": "ready", **self._network.describe(), "pid": self._own_pid()})
             waited_for: list[int] = [self._control.fileno(), died, self._alive]
+            look_s = LOOK_S if self._awake.processes else None
             while True:
-                ready, _, _ = select.select(waited_for, [], [])
+                ready, _, _ = select.select(waited_for, [], [], look_s)
+                self._awake.look()
                 if self._alive in ready:
                     break
                 if died in ready:

@@ -129,11 +129,15 @@ class BeforeServer:
 
 @contextmanager
 def in_network(
-    scenario: Scenario, names: Sequence[str], seed: int, backend: str, log: Path | None
+    scenario: Scenario,
+    names: Sequence[str],
+    seed: int,
+    backend: str,
+    log: Path | None,
+    capture: Path | None,
 ) -> Iterator[InNetwork]:
     """Make a network for some clients, and unmake it when the block ends."""
     spec = scenario.spec.network
-    capture = None if log is None else log.with_suffix(".captures")
     made = network(spec, names, seed=seed, backend=backend, log=log, capture=capture)
     with made as net, ExitStack() as undo:
         yield InNetwork(net, undo)

@@ -61,14 +61,16 @@ class SimulatedClient(Client):
         self._uplink = uplink
         self._downlink = downlink
         self._server = server
+        self._to_link_ns = self._hosts.uplink_wait_ns + self._hosts.access_ns
+        self._last_sent_ns = 0
         self._arrive = server.arrive if setup.spec.battery is None else self._arrive_if_sent
 
     def _backlog_bytes(self, now_ns: int) -> int:
         return self._uplink.backlog_bytes(now_ns, self.name)
 
     def _upload(self, frame: FrameRecord, rung: Rung, now: int) -> None:
-        if self._hosts.uplink_wait_ns:
-            self._env.after(self._hosts.uplink_wait_ns, self._handed, (frame, rung))
+        if self._to_link_ns:
+            self._env.after(self._to_link_ns, self._handed, (frame, rung))
         else:
             self._send(frame, rung, now)
 
@@ -81,6 +83,9 @@ class SimulatedClient(Client):
 
         def sent(delivery: Delivery) -> None:
             start_ns, sent_ns, wire_bytes, arrived_ns, loss = delivery
+            if access_ns := self._hosts.access_ns:  # unless it waited, it began before the link
+                start_ns = max(start_ns - access_ns, min(start_ns, self._last_sent_ns))
+                self._last_sent_ns = sent_ns
             if self._holds and self._let_go(frame):
                 return
             if wire_bytes:

@@ -11,6 +11,7 @@ from testbed.clients.gather import client_names, gather
 from testbed.links import links, transports
 from testbed.links.capacity import mbps_per_bin
 from testbed.links.link import Link
+from testbed.links.tcp.transport import Greeted, Tcp
 from testbed.links.transport import Transport
 from testbed.model import NS_PER_MS, Policy
 from testbed.parts import make
@@ -61,7 +62,10 @@ class World:
         self.end_ns = spec.duration_ns + spec.deadline_ns
         clients_named = [name for name, _ in names]
         uplink, downlink = spec.network.uplink, spec.network.downlink
-        up = _channel(env, uplink, transport, clients_named, "uplink", seed, downlink.delay_ns)
+        back_ns = downlink.delay_ns + scenario.hosts.round_ns
+        if scenario.hosts.greeted and isinstance(transport, Tcp):
+            transport = Greeted.of(transport)
+        up = _channel(env, uplink, transport, clients_named, "uplink", seed, back_ns)
         answers = transport.of_answers
         down = _channel(env, downlink, answers, clients_named, "downlink", seed, uplink.delay_ns)
         self._up = up

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ruamel.yaml import YAML
 
+from testbed.clients.gather import client_names
 from testbed.devices.figures import Figure
 from testbed.devices.hosts import HostTimes
 from testbed.devices.profile import DeviceProfile, ServerProfile
@@ -27,6 +29,7 @@ from testbed.devices.sheets import PointSheet
 from testbed.emulate.connection import framing_bytes
 from testbed.emulate.decoding_live import Network
 from testbed.emulate.engine import Options, emulate
+from testbed.emulate.packetlog import DOWNLINK, UPLINK, read_packets
 from testbed.errors import EnvironmentLacks, TestbedError
 from testbed.model import NS_PER_MS, NS_PER_S, Ladder, Mode, OperatingPoint, Rung
 from testbed.parts import make
@@ -54,9 +57,26 @@ HEADROOM = 2.0
 
 SOURCE = "measured on this machine in a rehearsal right before the validation"
 
+_NO_DATA_BYTES = 100
+"""Packets up to this size carry no frame: acknowledgements and what asks for clocks."""
+
 _SENT = (Mode.SPLIT, Mode.OFFLOAD)
 _NETWORK_STAGES = ("queue", "uplink_wait", "transfer", "server_wait", "downlink")
 _STAND_IN_STAGES = ("encode", "decode")
+
+
+@dataclass(frozen=True)
+class PacketTimes:
+    """What packets of a rehearsal took beside their links.
+
+    Args:
+        access_ns: Of each frame, from when its first byte was handed to the kernel until the relay
+            had its first packet.
+        round_ns: Of a round trip, one figure or none.
+    """
+
+    access_ns: list[int] = field(default_factory=list)
+    round_ns: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -68,12 +88,14 @@ class Rehearsal:
         rung: The operating point.
         scenario: What is run, under the policy and the seed that it has.
         frames: Of the emulated run.
+        packets: What its relay said of the times of packets.
     """
 
     group: int
     rung: Rung
     scenario: Scenario
     frames: pd.DataFrame
+    packets: PacketTimes
 
     def times_ns(self, stage: str) -> NDArray[np.float64]:
         """Return how long a stage took, of every frame that got through it."""
@@ -95,6 +117,11 @@ def calibrated(scenario: Scenario, options: Options) -> Scenario:
     if options.network is not None:
         _refuse_widths(scenario, options.network)
     done = list(_rehearse(scenario, options))
+    beside: dict[str, Any] = {
+        name: max(0, round(median([ns for each in done for ns in getattr(each.packets, name)])))
+        for name in ("access_ns", "round_ns")
+        if any(getattr(each.packets, name) for each in done)
+    }
     decode_cv = 0.0
     if options.network is not None and done:
         scenario = _timed(scenario, done)
@@ -105,17 +132,20 @@ def calibrated(scenario: Scenario, options: Options) -> Scenario:
         if options.network is not None:
             played = _timed(played, [replace(rehearsal, group=0)])
         [policy], [seed] = played.spec.policies, played.spec.seeds
-        simulated = simulate(replace(played, hosts=_framing(played)), policy, seed)
+        known = replace(played, hosts=replace(_framing(played), **beside))
+        simulated = simulate(known, policy, seed)
         stages = _NETWORK_STAGES + (_STAND_IN_STAGES if options.network is None else ())
         for stage in stages:
             excess.setdefault(stage, []).extend(
                 _excess_ns(simulated.frames.to_pandas(), rehearsal.frames, stage)
             )
-    hosts = {f"{stage}_ns": max(0, round(median(it))) for stage, it in excess.items() if it}
+    hosts: dict[str, Any] = {
+        f"{stage}_ns": max(0, round(median(it))) for stage, it in excess.items() if it
+    }
     warning = f"times of the machine were {SOURCE}"
     return replace(
         scenario,
-        hosts=replace(_framing(scenario), **hosts, decode_cv=decode_cv),
+        hosts=replace(_framing(scenario), **hosts, **beside, decode_cv=decode_cv),
         warnings=(*scenario.warnings, warning),
     )
 
@@ -128,10 +158,17 @@ def _rehearse(scenario: Scenario, options: Options) -> Iterator[Rehearsal]:
                 continue
             played = _plain(scenario, index, rung, options)
             [policy], [seed] = played.spec.policies, played.spec.seeds
-            run = emulate(played, policy, seed, options)
-            if not run.valid:
-                raise EnvironmentLacks(f"rehearsal of {rung.point}: {run.report['reason']}")
-            yield Rehearsal(index, rung, played, run.rows.frames.to_pandas())
+            with tempfile.TemporaryDirectory(prefix="testbed-") as folder:
+                logged = replace(options, log=Path(folder), captures=False)
+                run = emulate(played, policy, seed, logged)
+                if not run.valid:
+                    raise EnvironmentLacks(f"rehearsal of {rung.point}: {run.report['reason']}")
+                frames = run.rows.frames.to_pandas()
+                log = Path(folder) / f"{policy}-{seed}-{run.report['attempts']}.packets"
+                packets = _packet_times(played, frames, log) if log.exists() else PacketTimes()
+                if options.backend == "tc":  # between its packets is a queue of the kernel
+                    packets = replace(packets, round_ns=[])
+            yield Rehearsal(index, rung, played, frames, packets)
 
 
 def _chosen(scenario: Scenario) -> set[OperatingPoint]:
@@ -209,6 +246,38 @@ def _excess_ns(simulated: pd.DataFrame, emulated: pd.DataFrame, stage: str) -> l
     return [float(value) for value in excess if not math.isnan(value)]
 
 
+def _packet_times(played: Scenario, frames: pd.DataFrame, log: Path) -> PacketTimes:
+    """Return what the packets of a rehearsal took beside their links, by the log of its relay.
+
+    A packet that the relay writes is acknowledged by a packet that it reads, and what an
+    acknowledgement lets go comes as long after it; so a round trip holds that twice, and how late
+    the relay was in both directions.
+    """
+    packets, _ = read_packets(log)
+    empty = packets["size_bytes"] <= _NO_DATA_BYTES
+    up = packets[(packets["direction"] == UPLINK) & ~empty]
+    acks = packets[(packets["direction"] == DOWNLINK) & empty]
+    access_ns: list[int] = []
+    turns_ns: list[NDArray[np.int64]] = []
+    for number, (name, _) in enumerate(client_names(played)):
+        own, answers = (rows[rows["client"] == number] for rows in (up, acks))
+        came_ns, left_ns = np.sort(own["arrived_ns"]), np.sort(own["released_ns"])
+        began_ns = frames["send_start_ns"][frames["client"] == name].dropna().to_numpy(np.int64)
+        at = np.searchsorted(came_ns, began_ns)
+        there = at < len(came_ns)
+        access_ns.extend((came_ns[at[there]] - began_ns[there]).tolist())
+        at = np.searchsorted(left_ns, answers["arrived_ns"])
+        turns_ns.append(answers["arrived_ns"][at > 0] - left_ns[at[at > 0] - 1])
+    turns = np.concatenate(turns_ns)
+    if not len(turns):
+        return PacketTimes(access_ns)
+    late_ns = np.median(up["released_ns"] - up["due_ns"])
+    back_ns = np.median(acks["released_ns"] - acks["arrived_ns"])
+    delay_ns = played.spec.network.downlink.delay_ns
+    round_ns = late_ns + 2 * np.median(turns) + back_ns - delay_ns
+    return PacketTimes(access_ns, [round(float(round_ns))])
+
+
 def _framing(scenario: Scenario) -> HostTimes:
     """Return what the protocol adds to each payload, by its definition."""
     transport = scenario.spec.network.transport.model_dump()
@@ -217,7 +286,8 @@ def _framing(scenario: Scenario) -> HostTimes:
     client = scenario.clients[0]
     name = client.spec.name, client.detector.name
     per_frame = transport.get("connection") == "per_frame"
-    return HostTimes(frame_bytes=framing_bytes(*name, opening=per_frame))
+    before = framing_bytes(*name, opening=per_frame)
+    return HostTimes(frame_bytes=before, greeted=not per_frame)
 
 
 # -- with a network that really encodes and decodes --------------------------------------------

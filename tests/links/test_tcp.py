@@ -12,7 +12,7 @@ from lossy import Losing, play
 from testbed.links.capacity import ConstantRate, Opportunities
 from testbed.links.fifo import FifoLink
 from testbed.links.tcp.packets import HEADER_BYTES
-from testbed.links.tcp.transport import Tcp
+from testbed.links.tcp.transport import Greeted, Tcp
 from testbed.links.transport import Ideal
 
 FRAME = 306 * 1448
@@ -84,6 +84,16 @@ def test_a_lost_syn_is_sent_again_after_a_second():
     link = Losing(ConstantRate(FAST), 25 * MS, lambda number: number == 0)
     [took] = latencies(tcp(link, connection="per_frame"), [(0, 1448)])
     assert took == pytest.approx(S + 75 * MS, abs=0.01 * MS)
+
+
+def test_a_receiver_that_has_spoken_waits_for_a_second_segment_before_it_acknowledges():
+    rate = ConstantRate(8_000_000)  # 1.5 ms a segment
+    greeted = Greeted.of(Tcp(host_ms=0, idle_restart=False))
+    sends = [(0, 20 * 1448)]  # two windows
+    [silent] = latencies(tcp(FifoLink(rate, 25 * MS)), sends)
+    [spoken] = latencies(greeted.connect(FifoLink(rate, 25 * MS), 25 * MS), sends)
+    assert silent == 25 * MS + 25 * MS + 25 * MS + 11 * 1.5 * MS
+    assert spoken == silent + 1.5 * MS
 
 
 def test_the_hosts_time_is_paid_at_both_ends():

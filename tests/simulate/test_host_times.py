@@ -12,6 +12,7 @@ from testbed.simulate import simulate
 from testbed.validate.stages import STAGES, durations_ns
 
 US = 1000
+TIMES = {f.name.removesuffix("_ns") for f in fields(HostTimes) if f.name.endswith("_ns")}
 CHANGES = ("duration_s", 2, "network.transport", {"kind": "tcp", "host_ms": 0})
 
 
@@ -19,7 +20,7 @@ def frames(scenario, **hosts):
     return simulate(replace(scenario, hosts=HostTimes(**hosts)), "narrow", 1).frames.to_pandas()
 
 
-@pytest.mark.parametrize("stage", [f.name.removesuffix("_ns") for f in fields(HostTimes)][:7])
+@pytest.mark.parametrize("stage", sorted(TIMES - {"access", "round"}))
 def test_each_time_lengthens_its_own_stage_and_no_other(world, stage):
     scenario = world(*CHANGES)
 
@@ -32,6 +33,34 @@ def test_each_time_lengthens_its_own_stage_and_no_other(world, stage):
         np.testing.assert_allclose(grown, expected, atol=1, err_msg=name)
     total = durations_ns(told, "total") - durations_ns(bare, "total")
     np.testing.assert_allclose(total, 700 * US, atol=1)
+
+
+def test_what_comes_before_the_link_is_lost_in_its_gaps_or_misses_an_opportunity(world, tmp_path):
+    trace = tmp_path / "slow.up"
+    trace.write_text("".join(f"{ms}\n" for ms in range(10, 5001, 10)))
+    link = {"kind": "replay", "trace": str(trace), "start_s": 0, "delay_ms": 0}
+    scenario = world(*CHANGES, "network.uplink", link, "clients.0.source.fps", 1)
+
+    bare, told = frames(scenario), frames(scenario, access_ns=700 * US)
+
+    later = durations_ns(told, "transfer") - durations_ns(bare, "transfer")
+    assert len(later) == 2
+    handed_ns = bare["send_start_ns"].to_numpy(np.int64)
+    missed = handed_ns // 10_000_000 != (handed_ns + 700 * US) // 10_000_000
+    np.testing.assert_array_equal(later, np.where(missed, 10_000_000, 0))
+    assert (told["send_start_ns"] == bare["send_start_ns"]).all()
+
+
+def test_a_round_trip_counts_where_the_window_is_too_small_and_nowhere_else(world):
+    open_window = {"kind": "tcp", "host_ms": 0, "idle_restart": False}
+    scenario = world("duration_s", 5, "clients.0.source.fps", 1, "network.transport", open_window)
+
+    bare, told = frames(scenario), frames(scenario, round_ns=700 * US)
+
+    later = durations_ns(told, "transfer") - durations_ns(bare, "transfer")
+    assert later[0] > 0
+    assert later[0] % (700 * US) == 0
+    assert later[-1] == 0
 
 
 def test_the_protocols_bytes_cross_the_link_and_are_no_payload(world):

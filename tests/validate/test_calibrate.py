@@ -10,13 +10,15 @@ import pytest
 from testbed.devices.hosts import HostTimes
 from testbed.emulate.decoding_live import Network
 from testbed.emulate.engine import Emulation, Options
+from testbed.emulate.packetlog import DOWNLINK, PASSED, UPLINK, PacketLog
 from testbed.errors import EnvironmentLacks, TestbedError
 from testbed.model import Mode
 from testbed.simulate import simulate
 from testbed.validate import calibrate
 from testbed.validate.calibrate import calibrated, lognormal
 
-TRUE = HostTimes(90_000, 70_000, 180_000, 120_000, 210_000, 50_000, 430_000)
+TRUE = HostTimes(90_000, 70_000, 180_000, 155_000, 390_000, 120_000, 210_000, 50_000, 430_000)
+"""Of the round trip 60 and 90 us are the relay's, and twice 120 us the hosts'."""
 TCP = {"kind": "tcp", "idle_restart": False}
 
 
@@ -31,7 +33,19 @@ def machine(monkeypatch):
         if transport["kind"] == "tcp":
             assert (transport["connection"], transport["idle_restart"]) == ("long", False)
         told = replace(scenario, hosts=replace(calibrate._framing(scenario), **times(TRUE)))
-        return Emulation(simulate(told, policy, seed), {"valid": True})
+        rows = simulate(told, policy, seed)
+        assert not options.captures
+        log = PacketLog(options.log / f"{policy}-{seed}-2.packets", {})
+        back_ns = scenario.spec.network.downlink.delay_ns + 90_000
+        for handed_ns in rows.frames["send_start_ns"].to_pylist():
+            for size_bytes, after_ns in ((52, 0), (1500, TRUE.access_ns), (1500, 400_000)):
+                came_ns = handed_ns + after_ns
+                due_ns = came_ns + 30_000_000
+                log.add(UPLINK, PASSED, 0, size_bytes, came_ns, due_ns, due_ns + 60_000)
+            acked_ns = due_ns + 60_000 + 120_000
+            log.add(DOWNLINK, PASSED, 0, 52, acked_ns, acked_ns, acked_ns + back_ns)
+        log.close()
+        return Emulation(rows, {"valid": True, "attempts": 2})
 
     monkeypatch.setattr(calibrate, "emulate", run)
     return seen
@@ -130,7 +144,7 @@ def test_the_simulator_gets_the_times_and_the_sizes_of_a_live_network(world, mon
             played, hosts=replace(hosts, frame_bytes=67), server=server,
             clients=(replace(client, device=device),),
         )  # fmt: skip
-        return Emulation(simulate(told, policy, seed), {"valid": True})
+        return Emulation(simulate(told, policy, seed), {"valid": True, "attempts": 1})
 
     monkeypatch.setattr(calibrate, "emulate", run)
 

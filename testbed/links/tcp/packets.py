@@ -96,6 +96,10 @@ class PacketFlow:
             self._open = False
             self._send_syn(opened_ns + self._host_ns)
 
+    def greeted(self) -> None:
+        """Let the receiver have spoken before the first message."""
+        self._receiver.greeted()
+
     # -- the contract of a connection ----------------------------------------------------------
 
     @property

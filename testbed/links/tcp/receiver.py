@@ -110,6 +110,10 @@ class Receiver:
                 self._quick = QUICK_ACKS
         self._last_ns = now_ns
 
+    def greeted(self) -> None:
+        """Note that the application has spoken before the first segment."""
+        self._talks = True
+
     def heard(self, now_ns: int) -> None:
         """Note that a whole message arrived and was acknowledged on another path."""
         self._last_ns = now_ns

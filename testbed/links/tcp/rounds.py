@@ -118,6 +118,10 @@ class AutoFlow:
         self._packets = PacketFlow(link, back_ns, settings)
         self._last_ns = -RTO_MIN_NS
 
+    def greeted(self) -> None:
+        """Let the receiver have spoken before the first message."""
+        self._packets.greeted()
+
     @property
     def next_ns(self) -> int | None:
         """When something happens next; None if nothing will."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -80,3 +80,23 @@ class Tcp:
         if self.model == "packets" or link.may_drop:
             return PacketFlow(link, back_ns, settings)
         return AutoFlow(link, back_ns, settings)
+
+
+@dataclass(frozen=True)
+class Greeted(Tcp):
+    """TCP to a server that welcomes its clients before the first payload of a long connection.
+
+    The kernel takes that for a dialogue and acknowledges every second segment only.
+    """
+
+    def connect(self, link: LinkModel, back_ns: int) -> Connection:
+        """Return a connection, as `Tcp` does."""
+        connection = super().connect(link, back_ns)
+        if isinstance(connection, PacketFlow | AutoFlow):
+            connection.greeted()
+        return connection
+
+    @classmethod
+    def of(cls, transport: Tcp) -> Greeted:
+        """Return the same transport, greeted."""
+        return cls(**{field.name: getattr(transport, field.name) for field in fields(transport)})
