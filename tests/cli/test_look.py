@@ -72,7 +72,8 @@ def test_one_kind_is_listed_by_its_name_in_the_singular_or_the_plural(look, kind
 def test_every_detector_table_is_listed_with_its_title(look):
     listed = {entry["name"]: entry["description"] for entry in look("ls", "detectors")}
 
-    assert list(listed) == [*published.names(), *CONFIGURATIONS]
+    assert list(listed) == ["scenes", *published.names(), *CONFIGURATIONS]
+    assert listed["scenes"] == "Recording of scenes-d0-bw on video: 35 points, 1800 frames"
     assert listed["published/efficientdet-d2-bw"] == (
         "EfficientDet-D2, bandwidth-configurable, C = 48; 11 points, published"
     )
