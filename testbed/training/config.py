@@ -223,5 +223,8 @@ def _check(config: TrainConfig, source: Source) -> None:
             problems.append(source.problem(("detector",), message))
         if config.teacher is not None:
             problems.append(source.problem(("teacher",), "is for distillation"))
+        for key in ("encoder", "taps", "kernels"):
+            if getattr(config, key) != TrainConfig.model_fields[key].default:
+                problems.append(source.problem((key,), "is for distillation"))
     if problems:
         raise InputErrors(problems)

@@ -440,6 +440,18 @@ def test_a_running_mean_is_what_is_saved_and_survives_a_stop(run_files, tmp_path
     assert moved  # the mean is not where the last step ended
 
 
+def test_what_only_a_student_can_do_is_refused_for_a_teacher(tmp_path):
+    path = tmp_path / "teacher.yaml"
+    path.write_text(
+        "detector: tiny-d0\nobjective: ground-truth\ntrain: {path: t.json}\n"
+        "encoder: frozen\ntaps: split\nkernels: centred\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(InputErrors) as caught:
+        load(path)
+    assert str(caught.value).count("is for distillation") == 3
+
+
 def test_a_run_can_end_before_its_schedule_does(run_files, tmp_path):
     config = load(run_files).model_copy(update={"epochs": 2, "schedule": "cosine"})
     train(config, tmp_path / "whole", device="cpu")
