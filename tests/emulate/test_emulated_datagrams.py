@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from realtime import measured
 
 from testbed.emulate.engine import Options, emulate
 from testbed.emulate.run import emulate_all, refuse_inimitable
@@ -35,6 +36,7 @@ def fates(frames):
     return [str(fate) for fate in frames["fate"]]
 
 
+@measured
 @pytest.mark.root
 def test_without_losses_every_frame_has_the_simulators_fate(world):
     simulated, emulated = both(world, "network.transport", {"kind": "datagram"})
@@ -46,6 +48,7 @@ def test_without_losses_every_frame_has_the_simulators_fate(world):
     assert abs(apart_ns).max() < 30e6
 
 
+@measured
 @pytest.mark.root
 @pytest.mark.parametrize("busy", ["queue", "newest", "preempt", "drop"])
 def test_what_a_slow_link_gives_up_is_what_the_simulator_gives_up(world, busy):
@@ -63,6 +66,7 @@ def test_what_a_slow_link_gives_up_is_what_the_simulator_gives_up(world, busy):
     )
 
 
+@measured
 @pytest.mark.root
 def test_tokens_hold_frames_back_as_in_the_simulator(world):
     simulated, emulated = both(
@@ -75,6 +79,7 @@ def test_tokens_hold_frames_back_as_in_the_simulator(world):
     assert len(set(fates(emulated))) > 1
 
 
+@measured
 @pytest.mark.root
 def test_under_loss_as_many_frames_are_lost_as_in_the_simulator(world):
     # The same draws for the same packets in the same order: only what is given up can differ.

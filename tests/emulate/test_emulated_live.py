@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from realtime import measured
 from small_recording import OFFLOAD, WIDE
 
 from testbed.emulate.decoding_live import Network
@@ -62,6 +63,7 @@ def frames_of(scenario, network):
     return run.rows.frames.to_pandas()
 
 
+@measured
 @pytest.mark.root
 @pytest.mark.slow
 def test_offloaded_frames_are_the_cameras_pictures_as_jpeg_and_the_teacher_reads_them(
@@ -81,6 +83,7 @@ def test_offloaded_frames_are_the_cameras_pictures_as_jpeg_and_the_teacher_reads
     assert set(frames["fate"]) <= {"on_time", "late"}  # and none undecodable, which is lost
 
 
+@measured
 @pytest.mark.root
 @pytest.mark.slow
 def test_a_live_network_sends_datagrams(road, network):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from realtime import measured
 
 from testbed import records
 from testbed.emulate import run as emulated_runs
@@ -16,6 +17,7 @@ TCP = {"kind": "tcp", "idle_restart": False}
 FAST = ("clients.0.device", "jetson-xavier-nx", "deadline_ms", 1000, "duration_s", 2)
 
 
+@measured
 @pytest.mark.root
 def test_a_run_folder_like_any_other(world, tmp_path):
     scenario = world(*FAST, "network.transport", TCP)
@@ -42,6 +44,7 @@ def test_a_run_folder_like_any_other(world, tmp_path):
     assert spans["end_ns"].iloc[-1] == 3_000_000_000
 
 
+@measured
 @pytest.mark.root
 def test_two_clients_with_a_connection_for_each_frame(world, tmp_path):
     per_frame = {"kind": "tcp", "connection": "per_frame"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from realtime import measured
 
 from testbed.emulate.goodput import PACKET_BYTES, SEGMENT_BYTES, flow
 from testbed.links.capacity import of_trace
@@ -10,7 +11,7 @@ from testbed.model import NS_PER_MS, NS_PER_S
 from testbed.scenario import NetworkSpec
 from testbed.traces import read
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, measured]
 
 DELAY_NS = 5 * NS_PER_MS
 

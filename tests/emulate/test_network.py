@@ -17,6 +17,9 @@ from testbed.scenario import NetworkSpec
 
 pytestmark = pytest.mark.root
 
+ROUNDS = 5
+"""Of round trips: a busy machine makes some late, none early, and hardly ever all of them."""
+
 ECHO = """
 import socket, sys
 end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -68,24 +71,24 @@ def round_trips_ms(net, client, pipe, *sizes):
 
 def test_before_the_start_there_is_the_propagation_delay_and_no_rate(pipe):
     with network(spec(mbps=0.1), ["camera"], seed=1) as net:
-        trips = round_trips_ms(net, "camera", pipe, 1472, 1472)
-    assert all(20 <= trip < 25 for trip in trips)
+        trips = round_trips_ms(net, "camera", pipe, *[1472] * ROUNDS)
+    assert 20 <= min(trips) < 25
 
 
 def test_a_packet_takes_its_time_on_the_link_and_the_propagation_delay(pipe, tmp_path):
     log = tmp_path / "packets.log"
     with network(spec(mbps=1), ["camera"], seed=1, log=log) as net:
         net.start()
-        trips = round_trips_ms(net, "camera", pipe, 1472, 72)
+        trips = round_trips_ms(net, "camera", pipe, *[1472, 72] * ROUNDS)
         report = net.stop()
     # 1500 bytes at 1 Mbit/s are 12 ms, 100 bytes are 0.8 ms, each way
-    assert 44 <= trips[0] < 46
-    assert 21.6 <= trips[1] < 23.6
-    assert report.packets == 4
+    assert 44 <= min(trips[::2]) < 46
+    assert 21.6 <= min(trips[1::2]) < 23.6
+    assert report.packets == 4 * ROUNDS
     packets, about = read_packets(log)
     assert about["clients"] == ["camera"]
     up = packets[(packets["direction"] == UPLINK) & (packets["fate"] == PASSED)]
-    assert (up["due_ns"] - up["arrived_ns"]).tolist() == [22_000_000, 10_800_000]
+    assert (up["due_ns"] - up["arrived_ns"]).tolist() == [22_000_000, 10_800_000] * ROUNDS
 
 
 def test_a_link_may_lose_everything(pipe):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+from realtime import measured
 
 from testbed.emulate.goodput import PACKET_BYTES, SEGMENT_BYTES, flow
 from testbed.emulate.run import Emulated
@@ -14,6 +15,7 @@ from testbed.scenario import NetworkSpec
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
 
 
+@measured
 def test_a_flow_gets_the_rate_and_the_run_says_what_is_left_out():
     link = {"kind": "constant", "mbps": 5, "delay_ms": 30}
     spec = NetworkSpec.model_validate({"uplink": link, "downlink": link})
