@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from testbed.emulate.engine import Options
 from testbed.emulate.run import refuse_inimitable
 from testbed.run import write
 from testbed.scenario import Scenario
-from testbed.validate.bounds import bounds_of
-from testbed.validate.calibrate import calibrated
+from testbed.validate.bounds import Bound, bounds_of
+from testbed.validate.calibrate import EVERY, calibrated, retimed
 from testbed.validate.pages import html, markdown
-from testbed.validate.verdict import as_json, verdicts
+from testbed.validate.verdict import PolicyVerdict, as_json, verdicts
 
 WAITED = (
     "of the scenario's profiles; both engines let the same times pass, so that what differs is the "
@@ -25,8 +25,9 @@ WAITED = (
 )
 
 LIVE = (
-    "a real network encodes and decodes; the simulator has its times and payloads from a rehearsal "
-    "on this machine right before, each operating point by itself over links of a constant rate"
+    "a real network encodes and decodes; the simulator has its payloads from a rehearsal on this "
+    "machine right before, each operating point by itself over links of a constant rate, and its "
+    "times from every other frame of the runs; the frames between are compared"
 )
 
 
@@ -35,8 +36,8 @@ class Validation:
     """A validation that took place.
 
     Args:
-        folder: Holds `simulated/`, the same `-without-host` times, `emulated/`, and
-            `validation.json`, `.md` and `.html`.
+        folder: Holds `simulated/`, the same `-without-host` times, with a live network the same
+            `-as-rehearsed`, `emulated/`, and `validation.json`, `.md` and `.html`.
         result: The content of `validation.json`.
     """
 
@@ -70,16 +71,28 @@ def validate(
     options = options or Options()
     kind, bounds = bounds_of(scenario, options.backend, live=options.network is not None)
     refuse_inimitable(scenario, options)
-    note = WAITED if options.network is None else LIVE
-    simulable = calibrated(scenario, options)
+    live = options.network is not None
+    rehearsed = calibrated(scenario, options)
     write(scenario, folder / "emulated", emulation=options, progress=progress)
-    write(simulable, folder / "simulated")
-    write(replace(simulable, hosts=UNMEASURED), folder / "simulated-without-host")
-    simulated, bare, emulated = (
-        records.read(folder / name) for name in ("simulated", "simulated-without-host", "emulated")
+    emulated = records.read(folder / "emulated")
+    told = retimed(rehearsed, emulated.frames) if live else rehearsed
+    every = EVERY if live else 1
+
+    def verdicts_on(
+        played: Scenario, name: str, bounds: Sequence[Bound] = ()
+    ) -> list[PolicyVerdict]:
+        write(played, folder / name)
+        return verdicts(records.read(folder / name), emulated, bounds, every)
+
+    result = as_json(
+        emulated,
+        kind,
+        verdicts_on(told, "simulated", bounds),
+        LIVE if live else WAITED,
+        told.hosts,
+        verdicts_on(replace(told, hosts=UNMEASURED), "simulated-without-host"),
+        verdicts_on(rehearsed, "simulated-as-rehearsed") if live else (),
     )
-    found = verdicts(simulated, emulated, bounds)
-    result = as_json(emulated, kind, found, note, simulable.hosts, verdicts(bare, emulated, ()))
     for name, text in (
         ("validation.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n"),
         ("validation.md", markdown([result])),

@@ -169,6 +169,17 @@ def hosts(result: Result) -> str:
     )
 
 
+def as_rehearsed(policy: Mapping[str, Any]) -> str | None:
+    """Return how far off a live network's times of the rehearsal alone are, as a sentence."""
+    if "as_rehearsed_percent" not in policy:
+        return None
+    errors = policy["as_rehearsed_percent"]
+    return (
+        "With the times of encoder and decoder that the rehearsal had, a minute before, the errors "
+        f"end to end are {number(errors['p50'])} % (p50) and {number(errors['p95'])} % (p95)."
+    )
+
+
 def markdown(results: Sequence[Result]) -> str:
     """Return validations as Markdown: a section each."""
     lines: list[str] = []
@@ -178,6 +189,7 @@ def markdown(results: Sequence[Result]) -> str:
             if len(result["policies"]) > 1:
                 lines += [f"### {policy['policy']}", ""]
             lines += [*_table(BOUND_HEADS, bound_rows(policy)), ""]
+            lines += [said, ""] if (said := as_rehearsed(policy)) else []
             lines += [*_table(STAGE_HEADS, stage_rows(policy)), ""]
             lines += [*_table(OTHER_HEADS, other_rows(policy)), ""]
     return "\n".join(lines)
@@ -213,6 +225,8 @@ def html(results: Sequence[Result]) -> str:
         for policy in result["policies"]:
             body.append(f"<h3>{escape(policy['policy'])}</h3>")
             body.append(_html_table(BOUND_HEADS, bound_rows(policy)))
+            if said := as_rehearsed(policy):
+                body.append(f"<p>{escape(said)}</p>")
             body.append(_html_table(STAGE_HEADS, stage_rows(policy)))
             body.append(_html_table(OTHER_HEADS, other_rows(policy)))
     return (

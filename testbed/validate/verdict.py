@@ -41,8 +41,8 @@ class PolicyVerdict:
 
     Args:
         policy: Its name.
-        frames: How many were captured in each engine, and how many of them could be compared one
-            by one.
+        frames: How many there were to compare in each engine, and how many of them could be
+            compared one by one.
         stages: Of `testbed.validate.stages.STAGES`, in that order.
         energy_j: By component, and `total`.
         fates: Counts.
@@ -62,17 +62,30 @@ class PolicyVerdict:
         return all(holds for _, _, holds in self.bounds)
 
 
-def verdicts(simulated: Run, emulated: Run, bounds: Sequence[Bound]) -> list[PolicyVerdict]:
+def verdicts(
+    simulated: Run, emulated: Run, bounds: Sequence[Bound], every: int = 1
+) -> list[PolicyVerdict]:
     """Return what the two runs say, policy by policy.
 
     Seeds without a valid emulated run are left out on both sides. A bound whose figure is undefined
     does not hold: nothing was shown.
+
+    Args:
+        simulated: The run folder of the simulator.
+        emulated: That of the emulator.
+        bounds: What the simulator is held to.
+        every: Of each client's frames those with such a number are compared, the first among them;
+            energy is of all.
     """
     seeds = set(emulated.frames["seed"])
     found = []
     for policy in emulated.scenario["policies"]:
         ours, theirs = (
-            run.frames[(run.frames["policy"] == policy) & run.frames["seed"].isin(seeds)]
+            run.frames[
+                (run.frames["policy"] == policy)
+                & run.frames["seed"].isin(seeds)
+                & (run.frames["frame"] % every == 0)
+            ]
             for run in (simulated, emulated)
         )
         own = stages(ours, theirs)
@@ -113,6 +126,7 @@ def as_json(
     note: str,
     hosts: HostTimes,
     bare: Sequence[PolicyVerdict],
+    rehearsed: Sequence[PolicyVerdict] = (),
 ) -> dict[str, Any]:
     """Return everything as JSON: what was run where, and what came of it.
 
@@ -123,6 +137,8 @@ def as_json(
         note: Where the times of encoder and decoder are from.
         hosts: What the simulator was told of the machine.
         bare: The verdicts on a simulator that was not.
+        rehearsed: With a live network, the verdicts on a simulator that has its times from the
+            rehearsal alone.
     """
     provenance = emulated.provenance
     runs = provenance["emulation"]["runs"]
@@ -136,8 +152,12 @@ def as_json(
         "machine": machine(runs),
         "host_times": asdict(hosts),
         "policies": [
-            {**_policy(each), "without_host_times_percent": _totals(other)}
-            for each, other in zip(found, bare, strict=True)
+            {
+                **_policy(each),
+                "without_host_times_percent": _totals(bare[at]),
+                **({"as_rehearsed_percent": _totals(rehearsed[at])} if rehearsed else {}),
+            }
+            for at, each in enumerate(found)
         ],
     }
 

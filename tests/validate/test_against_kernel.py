@@ -72,8 +72,8 @@ def test_a_live_detector_over_a_measured_trace(shared, tmp_path, tiny):
 
     [policy] = done.result["policies"]
     fates = policy["fates"]
-    assert sum(pair["emulated"] for pair in fates.values()) == 50
-    assert fates["on_time"]["emulated"] >= 45
+    assert sum(pair["emulated"] for pair in fates.values()) == 25  # every other frame
+    assert fates["on_time"]["emulated"] >= 22
     # The encoder of a machine with other work takes what it takes; the network does not.
     uplink = policy["stages_ms"]["uplink"]["error_percent"]["p50"]
     assert abs(uplink) <= 5, uplink
@@ -86,7 +86,8 @@ def test_with_a_live_detector_the_payloads_are_those_of_the_network(tmp_path, ti
     done = validate(scenario, tmp_path, Options(tries=TRIES, network=tiny))
 
     [policy] = done.result["policies"]
-    assert policy["fates"]["on_time"]["emulated"] == 40
+    assert policy["fates"]["on_time"]["emulated"] == 20  # every other frame
+    assert set(policy["as_rehearsed_percent"]) >= {"p50", "p95"}
     from testbed import records
 
     runs = [records.read(done.folder / engine) for engine in ("simulated", "emulated")]

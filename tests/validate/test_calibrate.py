@@ -15,7 +15,7 @@ from testbed.errors import EnvironmentLacks, TestbedError
 from testbed.model import Mode
 from testbed.simulate import simulate
 from testbed.validate import calibrate
-from testbed.validate.calibrate import calibrated, lognormal
+from testbed.validate.calibrate import calibrated, lognormal, retimed
 
 TRUE = HostTimes(90_000, 70_000, 180_000, 155_000, 390_000, 120_000, 210_000, 50_000, 430_000)
 """Of the round trip 60 and 90 us are the relay's, and twice 120 us the hosts'."""
@@ -160,6 +160,40 @@ def test_the_simulator_gets_the_times_and_the_sizes_of_a_live_network(world, mon
     assert found.hosts.downlink_ns == pytest.approx(300_000, abs=2)
     assert (found.hosts.encode_ns, found.hosts.decode_ns) == (0, 0)
     assert "rehearsal" in found.warnings[-1]
+
+
+def of_a_machine(scenario, encode_ms, decode_ms):
+    """Return frames whose encoder and decoder take what is said, given a frame's number."""
+    frames = simulate(scenario, next(iter(scenario.spec.policies)), 1).frames.to_pandas()
+    for begin, end, took_ms in (
+        ("encode_start_ns", "encode_end_ns", encode_ms),
+        ("batch_start_ns", "decoded_ns", decode_ms),
+    ):
+        frames[end] = frames[begin] + (1e6 * frames["frame"].map(took_ms)).astype("int64")
+    return frames
+
+
+def test_the_times_are_those_of_the_frames_that_are_not_compared(world):
+    scenario = world("duration_s", 12)
+    odd = of_a_machine(
+        scenario, lambda n: 7.0 if n % 2 else 900.0, lambda n: 3.0 if n % 2 else 900.0
+    )
+
+    [client] = retimed(scenario, odd).clients
+
+    taken = {rung.point.width: (rung.encode_ns, rung.decode_ns) for rung in client.ladder}
+    assert taken[0.167] == (7_000_000, 3_000_000)
+    assert [taken[rung.point.width] for rung in client.ladder if rung.point.width != 0.167] == [
+        (rung.encode_ns, rung.decode_ns)
+        for rung in scenario.clients[0].ladder
+        if rung.point.width != 0.167
+    ]
+
+
+def test_a_few_frames_say_nothing_of_times(world):
+    scenario = world("duration_s", 9)  # 45 frames
+
+    assert retimed(scenario, of_a_machine(scenario, lambda _: 1.0, lambda _: 1.0)) is scenario
 
 
 def test_a_width_that_the_network_does_not_have_is_refused_before_anything_runs(world, tmp_path):
