@@ -61,6 +61,20 @@ class FifoLink:
         self.free_ns = release_ns = capacity.when(reach)
         return release_ns
 
+    @property
+    def reach(self) -> int:
+        """Units of the capacity curve up to which everything is spoken for."""
+        return self._reach
+
+    def left_ns(self, reach: int, behind_bytes: int) -> int:
+        """Return when a byte left that had `behind_bytes` after it in what was sent at once.
+
+        Args:
+            reach: Of the link right after that was sent.
+            behind_bytes: From that byte to the end.
+        """
+        return self.capacity.when(reach - behind_bytes * self.capacity.units_per_byte)
+
     def arrive(self, release_ns: int) -> int | None:
         """Return when what left at `release_ns` arrives: one propagation delay later."""
         return release_ns + self.delay_ns

@@ -264,6 +264,39 @@ def test_the_short_cut_of_auto_changes_nothing(bps, delay_ns, frames):
     assert taken[0] == pytest.approx(taken[1], abs=1000)
 
 
+@settings(max_examples=100, deadline=None, derandomize=True)  # a probe in a long gap is not noticed
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=30),
+    st.integers(25 * MS, 60 * MS),
+    st.lists(st.tuples(st.integers(1, 20_000), st.integers(0, 120 * MS)), min_size=1, max_size=20),
+    st.booleans(),
+)
+def test_the_short_cut_of_auto_changes_nothing_where_payloads_overtake_acknowledgements(
+    gaps_ms, delay_ns, frames, restart
+):
+    """Payloads in quick succession over a link with gaps fill the window, whoever counts it."""
+    stamps = np.cumsum(np.repeat(gaps_ms, 4) // np.tile([1, 40, 40, 40], len(gaps_ms))) + 1
+    sends, at_ns = [], 0
+    for size, pause_ns in frames:
+        sends.append((at_ns, size))
+        at_ns += pause_ns
+    arrived = []
+    for model in ("auto", "packets"):
+        link = FifoLink(Opportunities(opportunities(*stamps)), delay_ns)
+        options = {"congestion_control": "reno", "idle_restart": restart}
+        deliveries = play(tcp(link, model=model, **options), sends)
+        arrived.append([delivery.arrived_ns for delivery in deliveries])
+    assert arrived[0] == pytest.approx(arrived[1], abs=1000)
+
+
+def test_a_burst_of_small_payloads_waits_for_the_window():
+    """Ten segments leave, whichever payloads they belong to; the rest a round trip later."""
+    for model in ("auto", "packets"):
+        link = FifoLink(ConstantRate(FAST), 25 * MS)
+        took = latencies(tcp(link, model=model), [(i * MS, 5 * 1448) for i in range(3)])
+        assert took == pytest.approx([25 * MS, 25 * MS, (50 - 2 + 25) * MS], abs=0.01 * MS)
+
+
 @given(
     st.lists(st.tuples(st.integers(0, S), st.integers(1, 30_000)), min_size=1, max_size=8),
 )

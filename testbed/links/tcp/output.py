@@ -93,14 +93,43 @@ class Output:
         self.available += segments
         self._send_new(now_ns)
 
-    def used(self, now_ns: int, segments: int) -> None:
-        """Note that `segments` went through the window on another path, all at once."""
+    def used(self, now_ns: int, segments: int, out: int) -> int:
+        """Note that `segments` went through the window on another path, all at once.
+
+        Args:
+            now_ns: When.
+            segments: How many.
+            out: How many are in flight with them.
+
+        Returns:
+            By how much the window grows until they are acknowledged.
+        """
+        window = self.window
         self._last_sent_ns = now_ns
-        self._validate(now_ns, segments >= self.window.cwnd, segments)
-        if self._limited() and self.window.in_slow_start:
+        self._validate(now_ns, out >= window.cwnd, out)
+        before = window.cwnd
+        if self._limited() and window.in_slow_start:
             # It grows, two segments per acknowledgement, to twice what was in flight.
-            lacking = max(0, 2 * segments - self.window.cwnd)
-            self.window.slow_start(min(lacking + lacking % 2, segments))
+            lacking = max(0, 2 * segments - window.cwnd)
+            window.slow_start(min(lacking + lacking % 2, segments))
+        return window.cwnd - before
+
+    def adopt(self, sent_ns: int, segments: int, grown: int) -> None:
+        """Take over segments of `used` that are not acknowledged yet.
+
+        Args:
+            sent_ns: When they went.
+            segments: How many.
+            grown: What `used` returned, which their acknowledgements are going to do.
+        """
+        idle = self.board.out == 0
+        self.window.cwnd -= grown
+        self.available += segments
+        for _ in range(segments):
+            self.board.sent(sent_ns)
+        if idle:
+            self._arm_retransmit(sent_ns)
+        self._arm_probe(sent_ns, advancing=False)
 
     def _restart(self, idle_ns: int) -> None:
         window = self.window

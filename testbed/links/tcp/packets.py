@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from testbed.links.fifo import FifoLink
 from testbed.links.tcp.congestion import CongestionControl
 from testbed.links.tcp.output import MSS_BYTES
 from testbed.links.tcp.receiver import Receiver
@@ -30,6 +31,27 @@ class _Message:
     start_ns: int | None = None
     wire_bytes: int = 0
     sent_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A message that went through the window as a whole.
+
+    Args:
+        payload_bytes: Of the message.
+        wire_bytes: With the headers of its segments.
+        sent_ns: When it was handed to the link.
+        reach: Of the link after that.
+        delay_ns: From the link to the receiver.
+        grown: By how much the window has grown for it.
+    """
+
+    payload_bytes: int
+    wire_bytes: int
+    sent_ns: int
+    reach: int
+    delay_ns: int
+    grown: int
 
 
 @dataclass(frozen=True)
@@ -113,19 +135,48 @@ class PacketFlow:
         """Whether everything handed over has been acknowledged."""
         return self._sender.board.out == 0 and not self._messages and not self._inbox
 
-    def passes(self, now_ns: int, segments: int) -> bool:
-        """Let a message pass by, as if it had been sent at once; False if it would not be.
+    def passes(self, now_ns: int, segments: int, beside: int) -> int | None:
+        """Let a message pass by, as if it had been sent at once; None if it would not be.
 
-        It is not if something waits to be sent, or if it does not fit into the window beside what
-        is in flight.
+        It is not if something waits to be sent, if it does not fit into the window beside what is
+        in flight, or if the window would grow by their being in flight together.
+
+        Args:
+            now_ns: The present.
+            segments: Of the message.
+            beside: Segments of messages that have passed by and are not acknowledged yet.
+
+        Returns:
+            By how much the window has grown for it.
         """
         sender = self._sender
-        waits = self._inbox or sender.available > sender.board.following
-        if waits or sender.board.out + segments > sender.window.cwnd:
-            return False
-        sender.used(now_ns, segments)
+        if self._inbox or sender.available > sender.board.following:
+            return None
+        beside += sender.board.out
+        out, window = beside + segments, sender.window
+        if out > window.cwnd:
+            return None
+        if beside and (out == window.cwnd or (window.in_slow_start and window.cwnd < 2 * out)):
+            return None
+        grown = sender.used(now_ns, segments, out)
         self._receiver.heard(now_ns)
-        return True
+        return grown
+
+    def adopt(self, passed: Passed) -> None:
+        """Take over a message that has passed by and is not acknowledged yet."""
+        before = len(self._sizes)
+        self._cut(passed.payload_bytes)
+        segments = self._sizes[before:]
+        link, behind_bytes = self._link, passed.wire_bytes
+        assert isinstance(link, FifoLink)
+        for number, size in enumerate(segments, start=before):
+            behind_bytes -= size + HEADER_BYTES
+            left_ns = link.left_ns(passed.reach, behind_bytes)
+            self._arrivals.append((left_ns + passed.delay_ns, number, passed.sent_ns))
+        self._ends.add(len(self._sizes) - 1)
+        self._solid = len(self._sizes)
+        self._solid_ns = self._arrivals[-1][0]
+        self._sender.adopt(passed.sent_ns, len(segments), passed.grown)
 
     def send(
         self, now_ns: int, payload_bytes: int, done: Done, deadline_ns: int | None = None
@@ -233,14 +284,18 @@ class PacketFlow:
             left -= filled
             message.shared_bytes = filled
             message.first = before - 1
-        full, rest = divmod(left, MSS_BYTES)
-        sizes += [MSS_BYTES] * full
-        if rest:
-            sizes.append(rest)
+        self._cut(left)
         message.end = len(sizes) - 1
         self._ends.add(message.end)
         self._messages.append(message)
         self._sender.push(now_ns, len(sizes) - before)
+
+    def _cut(self, payload_bytes: int) -> None:
+        """Note the sizes of new segments with so much in them."""
+        full, rest = divmod(payload_bytes, MSS_BYTES)
+        self._sizes += [MSS_BYTES] * full
+        if rest:
+            self._sizes.append(rest)
 
     def _transmit(self, now_ns: int, number: int) -> None:
         link = self._link

@@ -6,8 +6,11 @@ returns. Once the window is larger than a message TCP is invisible but for its h
 
 from __future__ import annotations
 
+from collections import deque
+
+from testbed.links.fifo import FifoLink
 from testbed.links.tcp.output import MSS_BYTES
-from testbed.links.tcp.packets import HEADER_BYTES, SYN_BYTES, PacketFlow, Settings
+from testbed.links.tcp.packets import HEADER_BYTES, SYN_BYTES, PacketFlow, Passed, Settings
 from testbed.links.tcp.rtt import RTO_MIN_NS
 from testbed.links.transport import Delivery, Done
 from testbed.model import LinkModel
@@ -101,7 +104,8 @@ class AutoFlow:
 
     On a link that drops nothing, a message that fits into the window beside what is in flight
     leaves as a whole, and one look-up tells when it arrives. Everything else (the first
-    messages, a restart after idle time, a message larger than the window) goes by packets. What the
+    messages, a restart after idle time, a message larger than the window) goes by packets, and so
+    does what is in flight then: its segments left when the link's curve says. What the
     packet model knows of round trips, for timeouts and HyStart, comes from those alone, and a timer
     that rings for nothing in a long gap of the link, at the price of a segment, is not noticed.
 
@@ -111,9 +115,12 @@ class AutoFlow:
         settings: Of the transport.
     """
 
-    def __init__(self, link: LinkModel, back_ns: int, settings: Settings) -> None:
+    def __init__(self, link: FifoLink, back_ns: int, settings: Settings) -> None:
         self._link = link
+        self._back_ns = back_ns
         self._host_ns = settings.host_ns
+        self._passed: deque[tuple[int, int, Passed]] = deque()  # until, segments
+        self._beside = 0  # segments of those
         self._idle_restart = settings.idle_restart
         self._packets = PacketFlow(link, back_ns, settings)
         self._last_ns = -RTO_MIN_NS
@@ -137,7 +144,14 @@ class AutoFlow:
         segments = -(-payload_bytes // MSS_BYTES)
         soon = not self._idle_restart or at_ns - self._last_ns <= RTO_MIN_NS
         self._last_ns = at_ns
-        if not (soon and packets.passes(at_ns, segments)):
+        passed = self._passed
+        while passed and passed[0][0] <= at_ns:
+            self._beside -= passed.popleft()[1]
+        grown = packets.passes(at_ns, segments, self._beside) if soon else None
+        if grown is None:
+            while passed:
+                packets.adopt(passed.popleft()[2])
+            self._beside = 0
             packets.send(now_ns, payload_bytes, done, deadline_ns)
             return
         link = self._link
@@ -147,6 +161,11 @@ class AutoFlow:
         assert sent_ns is not None, "the short cut needs a link that drops nothing"
         arrived_ns = link.arrive(sent_ns)
         assert arrived_ns is not None, "the short cut needs a link that loses nothing"
+        message = Passed(
+            payload_bytes, wire_bytes, at_ns, link.reach, arrived_ns - sent_ns, grown
+        )
+        passed.append((arrived_ns + self._back_ns, segments, message))
+        self._beside += segments
         done(Delivery(start_ns, sent_ns, wire_bytes, arrived_ns + self._host_ns))
 
     def advance(self, now_ns: int) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from testbed.links.fifo import FifoLink
 from testbed.links.tcp.congestion import CONTROLS
 from testbed.links.tcp.output import MSS_BYTES
 from testbed.links.tcp.packets import HEADER_BYTES, PacketFlow, PerFrame, Settings
@@ -77,9 +78,9 @@ class Tcp:
             return RoundFlow(link, back_ns, settings, per_frame=self.connection == "per_frame")
         if self.connection == "per_frame":
             return PerFrame(link, back_ns, settings)
-        if self.model == "packets" or link.may_drop:
-            return PacketFlow(link, back_ns, settings)
-        return AutoFlow(link, back_ns, settings)
+        if self.model == "auto" and isinstance(link, FifoLink) and not link.may_drop:
+            return AutoFlow(link, back_ns, settings)
+        return PacketFlow(link, back_ns, settings)
 
 
 @dataclass(frozen=True)
