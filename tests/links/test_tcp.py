@@ -96,6 +96,17 @@ def test_a_receiver_that_has_spoken_waits_for_a_second_segment_before_it_acknowl
     assert spoken == silent + 1.5 * MS
 
 
+def test_hystart_knows_the_round_trip_before_the_queue_from_what_was_said_at_the_start():
+    """So it ends slow start; by payloads alone it would take what they wait for the path's."""
+    thresholds = []
+    for transport in (Tcp(host_ms=0), Greeted.of(Tcp(host_ms=0))):
+        connection = transport.connect(FifoLink(ConstantRate(2_500_000), 25 * MS), 25 * MS)
+        play(connection, [(0, 51 * 1448), (S, 1448)])
+        thresholds.append(connection._packets._sender.window.ssthresh)
+    assert thresholds[1] < thresholds[0]
+    assert thresholds[1] < 51
+
+
 def test_the_hosts_time_is_paid_at_both_ends():
     link = FifoLink(ConstantRate(FAST), 25 * MS)
     connection = Tcp(host_ms=2.0).connect(link, 25 * MS)

@@ -84,6 +84,10 @@ class Output:
         self._last_sent_ns = self._validated_ns = now_ns
         self.trips.learn(rtt_ns, 0, 0)
 
+    def greeted(self, rtt_ns: int) -> None:
+        """Let the congestion control know the round trip of a few bytes on an empty path."""
+        self._control.measured(self.window, rtt_ns, 0, 0, 0)
+
     def push(self, now_ns: int, segments: int) -> None:
         """Take over `segments` more from the application and send what may leave."""
         if self._idle_restart and self.board.out == 0:

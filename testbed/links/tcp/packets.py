@@ -119,8 +119,9 @@ class PacketFlow:
             self._send_syn(opened_ns + self._host_ns)
 
     def greeted(self) -> None:
-        """Let the receiver have spoken before the first message."""
+        """Let both ends have exchanged a few bytes before the first message."""
         self._receiver.greeted()
+        self._sender.greeted(self._link.delay_ns + self._back_ns)
 
     # -- the contract of a connection ----------------------------------------------------------
 

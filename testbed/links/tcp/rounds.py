@@ -126,7 +126,7 @@ class AutoFlow:
         self._last_ns = -RTO_MIN_NS
 
     def greeted(self) -> None:
-        """Let the receiver have spoken before the first message."""
+        """Let both ends have exchanged a few bytes before the first message."""
         self._packets.greeted()
 
     @property
