@@ -61,7 +61,7 @@ def world():
             if value is None:
                 del place[last]
             else:
-                place[last] = value
+                place[last] = copy.deepcopy(value)  # another call may change a key within
         return load_text(json.dumps(data))
 
     return make

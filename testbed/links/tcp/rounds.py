@@ -161,9 +161,7 @@ class AutoFlow:
         assert sent_ns is not None, "the short cut needs a link that drops nothing"
         arrived_ns = link.arrive(sent_ns)
         assert arrived_ns is not None, "the short cut needs a link that loses nothing"
-        message = Passed(
-            payload_bytes, wire_bytes, at_ns, link.reach, arrived_ns - sent_ns, grown
-        )
+        message = Passed(payload_bytes, wire_bytes, at_ns, link.reach, arrived_ns - sent_ns, grown)
         passed.append((arrived_ns + self._back_ns, segments, message))
         self._beside += segments
         done(Delivery(start_ns, sent_ns, wire_bytes, arrived_ns + self._host_ns))
