@@ -27,7 +27,8 @@ from testbed.evaluation.evaluate import UNQUANTISED, evaluate
 
 HERE = Path(__file__).parent
 BITS = (8, 4, 3, 2)
-CONFIGURABLE = ("bw", "cp")
+CONFIGURABLE = ("bw", "cp-2")
+"""Their runs."""
 COLUMNS = (
     "weights", "network", "kind", "channels", "statistics", "width", "bits", "payload_bytes",
     "encoder_mac", "map", "map50", "map_small", "map_medium", "map_large",
