@@ -12,7 +12,6 @@ from testbed.validate.stages import Stage
 PER_FRAME = "per frame"
 QUANTILES = "quantiles"
 SHAPER = "shaper"
-LIVE = "live"
 
 
 @dataclass(frozen=True)
@@ -63,16 +62,6 @@ DISTRIBUTIONS = tuple(
 a packet meets there depends on microseconds, so frames cannot be compared one by one."""
 
 
-OF_A_NETWORK = (
-    Bound("uplink", "p50", False, 1.0),
-    Bound("uplink", "p95", False, 5.0),
-    Bound("total", "p50", False, 1.0),
-    Bound("total", "p95", False, 3.0),
-)
-"""For a network that really encodes, whose times are drawn from what they were in other frames: the
-channel that a frame meets is moved by as much, so that frames cannot be compared one by one."""
-
-
 LONG_ENOUGH_NS = 50 * NS_PER_MS
 """Of frames that usually take less, the tenths of a millisecond that a host takes are more than the
 error frame by frame may be."""
@@ -94,13 +83,12 @@ def bounds_of(
     """
     if backend == "tc":
         return SHAPER, SHAPED
-    if not _is_exact(scenario, live=live):
-        return QUANTILES, DISTRIBUTIONS
-    return (LIVE, OF_A_NETWORK) if live else (PER_FRAME, EXACT)
+    if not live and _is_exact(scenario):
+        return PER_FRAME, EXACT
+    return QUANTILES, DISTRIBUTIONS
 
 
-def _is_exact(scenario: Scenario, *, live: bool) -> bool:
-    """Say whether the simulator knows every packet; sizes of a live network are not known yet."""
+def _is_exact(scenario: Scenario) -> bool:
     spec = scenario.spec
     names = [name for group in spec.clients for name in group.names]
     transport = spec.network.transport.model_dump()
@@ -112,7 +100,7 @@ def _is_exact(scenario: Scenario, *, live: bool) -> bool:
             return False
         if len(names) > 1 and len({id(each) for each in channel.links.values()}) == 1:
             return False
-        if direction == "uplink" and not live and _usual_ns(scenario, channel) < LONG_ENOUGH_NS:
+        if direction == "uplink" and _usual_ns(scenario, channel) < LONG_ENOUGH_NS:
             return False
     return True
 

@@ -7,7 +7,7 @@ network the times of encoder and decoder are those of the rehearsal as well. Not
 from the runs that are then compared.
 
 But the cores of a virtual machine compute now faster and now slower, by a third within seconds, so
-that a minute later the times of a rehearsal are those of another machine. `retimed` takes them from
+that a minute later the times of a rehearsal are those of another machine. `retimed` has them from
 every other frame of the runs instead, and only the frames between are compared.
 """
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -87,27 +87,36 @@ class PacketTimes:
 
 
 @dataclass(frozen=True)
-class Rehearsal:
-    """One operating point of one group of clients, by itself.
+class AtPoint:
+    """What one group of clients did at one operating point.
 
     Args:
         group: Index of the clients' group.
         rung: The operating point.
-        scenario: What is run, under the policy and the seed that it has.
-        frames: Of the emulated run, those at this point.
-        packets: What its relay said of the times of packets.
+        frames: Of an emulated run, those at this point.
     """
 
     group: int
     rung: Rung
-    scenario: Scenario
     frames: pd.DataFrame
-    packets: PacketTimes
 
     def times_ns(self, stage: str) -> NDArray[np.float64]:
         """Return how long a stage took, of every frame that got through it."""
         found = durations_ns(self.frames, stage)
         return found[~np.isnan(found)]
+
+
+@dataclass(frozen=True)
+class Rehearsal(AtPoint):
+    """One operating point of one group of clients, by itself.
+
+    Args:
+        scenario: What is run, under the policy and the seed that it has.
+        packets: What its relay said of the times of packets.
+    """
+
+    scenario: Scenario
+    packets: PacketTimes
 
 
 def calibrated(scenario: Scenario, options: Options) -> Scenario:
@@ -131,8 +140,7 @@ def calibrated(scenario: Scenario, options: Options) -> Scenario:
     }
     decode_cv = 0.0
     if options.network is not None and done:
-        scenario = _timed(scenario, done)
-        decode_cv = median(lognormal(each.times_ns("decode"))[1] for each in done)
+        scenario, decode_cv = _timed(scenario, done), _decode_cv(done)
     excess: dict[str, list[float]] = {}
     for rehearsal in done:
         played = rehearsal.scenario
@@ -175,7 +183,7 @@ def _rehearse(scenario: Scenario, options: Options) -> Iterator[Rehearsal]:
                 packets = _packet_times(played, frames, log) if log.exists() else PacketTimes()
                 if options.backend == "tc":  # between its packets is a queue of the kernel
                     packets = replace(packets, round_ns=[])
-            yield Rehearsal(index, rung, played, frames, packets)
+            yield Rehearsal(index, rung, frames, played, packets)
 
 
 def _chosen(scenario: Scenario) -> set[OperatingPoint]:
@@ -316,7 +324,7 @@ def _refuse_widths(scenario: Scenario, network: Network) -> None:
 
 
 def retimed(scenario: Scenario, frames: pd.DataFrame) -> Scenario:
-    """Return a calibrated scenario whose encoder and decoder take what they took in a run.
+    """Return a calibrated scenario whose encoder and decoder take and make what they did in a run.
 
     Only the frames count that are not compared. A point that has fewer than `FRAMES` of them keeps
     the times of its rehearsal.
@@ -336,16 +344,20 @@ def retimed(scenario: Scenario, frames: pd.DataFrame) -> Scenario:
                 & (own["codec"] == rung.point.codec)
                 & (own["mode"] == rung.point.mode.value)
             )
-            found = Rehearsal(index, rung, scenario, own[same], PacketTimes())
+            found = AtPoint(index, rung, own[same])
             if min(len(found.times_ns(stage)) for stage in _STAND_IN_STAGES) >= FRAMES:
                 done.append(found)
     if not done:
         return scenario
-    decode_cv = median(lognormal(each.times_ns("decode"))[1] for each in done)
-    return replace(_timed(scenario, done), hosts=replace(scenario.hosts, decode_cv=decode_cv))
+    hosts = replace(scenario.hosts, decode_cv=_decode_cv(done))
+    return replace(_timed(scenario, done), hosts=hosts)
 
 
-def _timed(scenario: Scenario, done: list[Rehearsal]) -> Scenario:
+def _decode_cv(done: Sequence[AtPoint]) -> float:
+    return median(lognormal(each.times_ns("decode"))[1] for each in done)
+
+
+def _timed(scenario: Scenario, done: Sequence[AtPoint]) -> Scenario:
     """Return a scenario with measured times of encoder and decoder and real payload sizes."""
     server = scenario.server
     clients = []
@@ -364,8 +376,8 @@ def _timed(scenario: Scenario, done: list[Rehearsal]) -> Scenario:
     return replace(scenario, server=server, clients=tuple(clients))
 
 
-def _measured(rung: Rung, found: Rehearsal, device: DeviceProfile) -> tuple[Rung, float]:
-    """Return a rung as it was rehearsed, and how much its encoder's time varies."""
+def _measured(rung: Rung, found: AtPoint, device: DeviceProfile) -> tuple[Rung, float]:
+    """Return a rung as it was measured, and how much its encoder's time varies."""
     encode_ns, jitter_cv = lognormal(found.times_ns("encode"))
     sizes = found.frames["payload_bytes"].to_numpy()
     rung = replace(

@@ -25,9 +25,9 @@ WAITED = (
 )
 
 LIVE = (
-    "a real network encodes and decodes; the simulator has its payloads from a rehearsal on this "
-    "machine right before, each operating point by itself over links of a constant rate, and its "
-    "times from every other frame of the runs; the frames between are compared"
+    "a real network encodes and decodes; the simulator has its times and payloads from every other "
+    "frame of the runs, or from the rehearsal right before where a point has few of them; the "
+    "frames between are compared"
 )
 
 

@@ -7,6 +7,7 @@ import socket
 import struct
 import sys
 import time
+from statistics import median
 
 import pytest
 
@@ -18,7 +19,7 @@ from testbed.scenario import NetworkSpec
 pytestmark = pytest.mark.root
 
 ROUNDS = 5
-"""Of round trips: a busy machine makes some late, none early, and hardly ever all of them."""
+"""Of round trips: a busy machine makes some late, none early, and hardly ever most of them."""
 
 ECHO = """
 import socket, sys
@@ -72,7 +73,8 @@ def round_trips_ms(net, client, pipe, *sizes):
 def test_before_the_start_there_is_the_propagation_delay_and_no_rate(pipe):
     with network(spec(mbps=0.1), ["camera"], seed=1) as net:
         trips = round_trips_ms(net, "camera", pipe, *[1472] * ROUNDS)
-    assert 20 <= min(trips) < 25
+    assert min(trips) >= 20
+    assert median(trips) < 25
 
 
 def test_a_packet_takes_its_time_on_the_link_and_the_propagation_delay(pipe, tmp_path):
@@ -82,8 +84,9 @@ def test_a_packet_takes_its_time_on_the_link_and_the_propagation_delay(pipe, tmp
         trips = round_trips_ms(net, "camera", pipe, *[1472, 72] * ROUNDS)
         report = net.stop()
     # 1500 bytes at 1 Mbit/s are 12 ms, 100 bytes are 0.8 ms, each way
-    assert 44 <= min(trips[::2]) < 46
-    assert 21.6 <= min(trips[1::2]) < 23.6
+    for some, least_ms in ((trips[::2], 44), (trips[1::2], 21.6)):
+        assert least_ms <= min(some)
+        assert median(some) < least_ms + 2
     assert report.packets == 4 * ROUNDS
     packets, about = read_packets(log)
     assert about["clients"] == ["camera"]

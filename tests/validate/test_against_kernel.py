@@ -73,7 +73,7 @@ def test_a_live_detector_over_a_measured_trace(shared, tmp_path, tiny):
     [policy] = done.result["policies"]
     fates = policy["fates"]
     assert sum(pair["emulated"] for pair in fates.values()) == 25  # every other frame
-    assert fates["on_time"]["emulated"] >= 22
+    assert fates["on_time"]["emulated"] >= 23
     # The encoder of a machine with other work takes what it takes; the network does not.
     uplink = policy["stages_ms"]["uplink"]["error_percent"]["p50"]
     assert abs(uplink) <= 5, uplink

@@ -4,7 +4,7 @@ import pytest
 
 from testbed.emulate.run import refuse_inimitable
 from testbed.errors import TestbedError
-from testbed.validate.bounds import DISTRIBUTIONS, EXACT, OF_A_NETWORK, Bound, bounds_of
+from testbed.validate.bounds import DISTRIBUTIONS, EXACT, Bound, bounds_of
 from testbed.validate.pages import html, markdown, number
 from testbed.validate.stages import PerFrame, Spread, Stage
 
@@ -31,9 +31,7 @@ def test_whatever_is_not_known_to_the_packet_is_held_to_quantiles(world, change)
 
 
 def test_a_live_encoder_and_the_kernels_shaper_are_not_held_frame_by_frame(world):
-    assert bounds_of(world(*SLOW), live=True) == ("live", OF_A_NETWORK)
-    lossy = world(*SLOW, "network.uplink.queue_bytes", 100_000)
-    assert bounds_of(lossy, live=True) == ("quantiles", DISTRIBUTIONS)
+    assert bounds_of(world(*SLOW), live=True)[0] == "quantiles"
     assert bounds_of(world(*SLOW), "tc")[0] == "shaper"
 
 
