@@ -99,6 +99,6 @@ def _print(folder: Path, result: dict[str, Any]) -> None:
                 Table(name, (f"{policy['policy']}: {heads[0]}", *heads[1:]), list(rows))
             )
     verdict = "within its bounds" if result["holds"] else "beyond its bounds"
-    page.notes = [said for policy in result["policies"] if (said := pages.as_rehearsed(policy))]
+    page.notes = [said for policy in result["policies"] for said in pages.of_a_network(policy)]
     page.notes += [f"The simulator is {verdict}.", f"Results: {folder / 'validation.html'}"]
     page.print()

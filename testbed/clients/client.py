@@ -231,6 +231,11 @@ class Client(ABC):
             frame.encode_j = self.ledger.compute(now, done_ns, self._compute_w)
         self._env.after(spent_ns + self._hosts.encode_ns, self._encoded, (frame, rung))
 
+    def _payload_bytes(self, frame: FrameRecord, rung: Rung) -> int:
+        if self._film is not None and frame.dataset_frame is not None:
+            return self._film.payload_bytes(rung, frame.dataset_frame)
+        return rung.payload_bytes
+
     def _observe(self, frame: FrameRecord, now: int, deadline_ns: int) -> Observation:
         outstanding = self._outstanding
         return Observation(
@@ -259,9 +264,7 @@ class Client(ABC):
             frame.answered_ns = now
             self._answer(frame, Fate.LOCAL, now)
         else:
-            frame.payload_bytes = rung.payload_bytes
-            if self._film is not None and frame.dataset_frame is not None:
-                frame.payload_bytes = self._film.payload_bytes(rung, frame.dataset_frame)
+            frame.payload_bytes = self._payload_bytes(frame, rung)
             self._outstanding[frame.frame] = frame
             ready_ns = self.radio.wake(now)
             if ready_ns > now:

@@ -1,8 +1,12 @@
-"""What programs and a kernel take of a frame's time, beside what profiles and transport say."""
+"""What a machine really takes of a frame's time, beside or instead of what profiles say."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from testbed.model import OperatingPoint, Rung
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,6 @@ class HostTimes:
         downlink_ns: From there until the device has the answer, the link aside.
         frame_bytes: What the protocol sends before each payload.
         greeted: Whether the server speaks before the first payload of a long connection.
-        decode_cv: Coefficient of variation of the time of a batch: lognormal, the mean preserved.
     """
 
     queue_ns: int = 0
@@ -41,8 +44,50 @@ class HostTimes:
     downlink_ns: int = 0
     frame_bytes: int = 0
     greeted: bool = False
-    decode_cv: float = 0.0
 
 
 UNMEASURED = HostTimes()
 """Nothing is added."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a real network took and made at one operating point, in the order of time.
+
+    Encoder and decoder of one frame stay together, and so do frames that follow each other: a core
+    that is slow is slow for both, and for some seconds.
+
+    Args:
+        frames: Numbers of the frames, rising.
+        encode_ns: Of each, on the device.
+        decode_ns: Of each, on the server by itself.
+        payload_bytes: Of each.
+    """
+
+    frames: tuple[int, ...]
+    encode_ns: tuple[int, ...]
+    decode_ns: tuple[int, ...]
+    payload_bytes: tuple[int, ...]
+
+    def rung(self, rung: Rung, frame: int) -> Rung:
+        """Return a rung with what its point took at a frame, or at the last known before it."""
+        at = max(0, bisect_right(self.frames, frame) - 1)
+        return replace(
+            rung,
+            encode_ns=self.encode_ns[at],
+            decode_ns=self.decode_ns[at],
+            payload_bytes=self.payload_bytes[at],
+        )
+
+    def looped(self, start: int, count: int) -> Taken:
+        """Return `count` frames from 0 on, which take what these took from the `start`-th on.
+
+        After the last comes the first again.
+        """
+        order = [(start + number) % len(self.frames) for number in range(count)]
+        took = (self.encode_ns, self.decode_ns, self.payload_bytes)
+        return Taken(tuple(range(count)), *(tuple(each[at] for at in order) for each in took))
+
+
+Live = Mapping[tuple[str, int, str], Mapping[OperatingPoint, Taken]]
+"""Policy, seed and client -> what a real network took there, of the points at which it was run."""

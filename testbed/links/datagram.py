@@ -130,6 +130,9 @@ class DatagramFlow:
         self._waiting.append(payload)
         self.advance(now_ns)
 
+    def answered(self, now_ns: int, size_bytes: int) -> None:
+        """Do nothing; answers are datagrams as well."""
+
     def advance(self, now_ns: int) -> None:
         """Hand to the link all packets whose turn comes by `now_ns`."""
         while (at_ns := self.next_ns) is not None and at_ns <= now_ns:

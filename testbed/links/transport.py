@@ -44,9 +44,9 @@ Done = Callable[[Delivery], None]
 class Connection(Protocol):
     """Payloads from one sender to one receiver over one link.
 
-    Whoever owns it calls `send` and `advance` in the order of time, and `advance` no later than at
-    `next_ns`. `done` is called exactly once for each payload, from within `send` or `advance`, as
-    soon as its times are known; they may lie in the future.
+    Whoever owns it calls `send`, `answered` and `advance` in the order of time, and `advance` no
+    later than at `next_ns`. `done` is called exactly once for each payload, from within one of
+    them, as soon as its times are known; they may lie in the future.
     """
 
     @property
@@ -57,6 +57,9 @@ class Connection(Protocol):
         self, now_ns: int, payload_bytes: int, done: Done, deadline_ns: int | None = None
     ) -> None:
         """Hand over a payload, which is of no use after `deadline_ns`."""
+
+    def answered(self, now_ns: int, size_bytes: int) -> None:
+        """Let an answer reach the sender, which may acknowledge it over the link."""
 
     def advance(self, now_ns: int) -> None:
         """Let everything happen that happens by `now_ns`."""
@@ -123,6 +126,9 @@ class IdealConnection:
         arrived_ns = link.arrive(sent_ns)
         loss = Loss.MEDIUM if arrived_ns is None else None
         done(Delivery(start_ns, sent_ns, payload_bytes, arrived_ns, loss))
+
+    def answered(self, now_ns: int, size_bytes: int) -> None:
+        """Do nothing; nothing is acknowledged."""
 
     def advance(self, now_ns: int) -> None:
         """Do nothing; everything has been computed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from io import StringIO
 from pathlib import Path
@@ -17,7 +17,7 @@ from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from testbed import catalog
-from testbed.devices.hosts import UNMEASURED, HostTimes
+from testbed.devices.hosts import UNMEASURED, HostTimes, Live
 from testbed.errors import InputErrors, Problem, did_you_mean
 from testbed.model import Ladder
 from testbed.parts import Nested
@@ -79,6 +79,7 @@ class Scenario:
             there as `shelf/name`, a file of the user's by its absolute path.
         warnings: What a reader of the results should know.
         hosts: What was measured of the programs and kernels of a machine; no file says it.
+        live: What a real network took in place of what profiles say; no file says it either.
     """
 
     spec: ScenarioSpec
@@ -88,6 +89,7 @@ class Scenario:
     files: dict[str, str]
     warnings: tuple[str, ...]
     hosts: HostTimes = UNMEASURED
+    live: Live = field(default_factory=dict)
 
 
 def load(path: Path | str, overrides: Iterable[str] = ()) -> Scenario:

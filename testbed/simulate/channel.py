@@ -30,6 +30,9 @@ class Channel(Protocol):
         lie in the future, or when it has left or been given up.
         """
 
+    def answered(self, now_ns: int, client: str, size_bytes: int) -> None:
+        """Let an answer reach a client at `now_ns`, the present, which may acknowledge it here."""
+
     def backlog_bytes(self, now_ns: int, client: str) -> int:
         """Return the bytes of this client that have not left yet."""
 
@@ -71,6 +74,13 @@ class OwnLinks:
         """Hand the payload to the client's connection."""
         connection = self._connections[client]
         connection.send(now_ns, payload_bytes, done, deadline_ns)
+        if connection.next_ns is not None:
+            self._wake(client, connection)
+
+    def answered(self, now_ns: int, client: str, size_bytes: int) -> None:
+        """Tell the client's connection."""
+        connection = self._connections[client]
+        connection.answered(now_ns, size_bytes)
         if connection.next_ns is not None:
             self._wake(client, connection)
 
@@ -137,6 +147,9 @@ class Cell:
             self._replan()
         else:
             done(Delivery(now_ns, now_ns, 0, None, Loss.QUEUE))
+
+    def answered(self, now_ns: int, client: str, size_bytes: int) -> None:
+        """Do nothing; acknowledgements are not modelled here either."""
 
     def _replan(self) -> None:
         next_ns = self._cell.next_ns()

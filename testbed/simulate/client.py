@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from testbed.clients.client import FATE_OF, Client
-from testbed.devices.hosts import UNMEASURED, HostTimes
+from testbed.devices.hosts import UNMEASURED, HostTimes, Taken
 from testbed.links.transport import Delivery
-from testbed.model import Fate, FrameRecord, Policy, Rung
+from testbed.model import Fate, FrameRecord, OperatingPoint, Policy, Rung
 from testbed.scenario import Client as ClientSetup
 from testbed.simulate.channel import Channel
 from testbed.simulate.clock import Clock
@@ -28,6 +30,7 @@ class SimulatedClient(Client):
         downlink: Back.
         server: Decodes.
         hosts: What a machine adds, if it was measured.
+        live: What a real network took at the points at which one was run; it takes that here too.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class SimulatedClient(Client):
         downlink: Channel,
         server: Server,
         hosts: HostTimes = UNMEASURED,
+        live: Mapping[OperatingPoint, Taken] | None = None,
     ) -> None:
         super().__init__(
             env,
@@ -63,10 +67,28 @@ class SimulatedClient(Client):
         self._server = server
         self._to_link_ns = self._hosts.uplink_wait_ns + self._hosts.access_ns
         self._last_sent_ns = 0
+        self._live = live or {}
+        if live:  # as in the emulator: it takes what it takes
+            self._body = None
         self._arrive = server.arrive if setup.spec.battery is None else self._arrive_if_sent
 
     def _backlog_bytes(self, now_ns: int) -> int:
         return self._uplink.backlog_bytes(now_ns, self.name)
+
+    def _encode(self, frame: FrameRecord, rung: Rung, now: int) -> None:
+        taken = self._live.get(rung.point)
+        if taken is None:
+            super()._encode(frame, rung, now)
+            return
+        rung = taken.rung(rung, frame.frame)
+        done_ns = min(now + rung.encode_ns, self._end_ns)
+        frame.encode_j = self.ledger.compute(now, done_ns, self._compute_w)
+        self._env.after(rung.encode_ns + self._hosts.encode_ns, self._encoded, (frame, rung))
+
+    def _payload_bytes(self, frame: FrameRecord, rung: Rung) -> int:
+        if rung.point in self._live:
+            return rung.payload_bytes
+        return super()._payload_bytes(frame, rung)
 
     def _upload(self, frame: FrameRecord, rung: Rung, now: int) -> None:
         if self._to_link_ns:
@@ -152,6 +174,11 @@ class SimulatedClient(Client):
         self._downlink.send(env.now, self.name, self._answer_bytes, sent, job.deadline_ns)
         if not settled:
             self._hold(frame, env.now + delay_ns)
+
+    def _answered(self, frame: FrameRecord) -> None:
+        if not self._off:
+            self._uplink.answered(self._env.now, self.name, self._answer_bytes)
+        super()._answered(frame)
 
     def refused(self, job: Job, fate: Fate) -> None:
         """Learn, one propagation delay later, that the server will not answer."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 
 from testbed.clients.gather import client_names, gather
+from testbed.devices.hosts import Taken
 from testbed.links import links, transports
 from testbed.links.capacity import mbps_per_bin
 from testbed.links.link import Link
 from testbed.links.tcp.transport import Greeted, Tcp
 from testbed.links.transport import Transport
-from testbed.model import NS_PER_MS, Policy
+from testbed.model import NS_PER_MS, OperatingPoint, Policy
 from testbed.parts import make
 from testbed.policies import policies
 from testbed.records import RunRows
@@ -34,7 +35,12 @@ def simulate(scenario: Scenario, policy: str, seed: int) -> RunRows:
     Cameras capture for `duration_s`; the run goes on for one deadline more, so that every frame
     has the same chance of an answer. The same arguments give the same rows on any machine.
     """
-    world = World(scenario, seed, lambda: make(policies, scenario.spec.policies[policy]))
+    live = {
+        client: taken
+        for (its_policy, its_seed, client), taken in scenario.live.items()
+        if (its_policy, its_seed) == (policy, seed)
+    }
+    world = World(scenario, seed, lambda: make(policies, scenario.spec.policies[policy]), live)
     with _collector_off():
         world.run()
         return world.rows(policy)
@@ -47,13 +53,21 @@ class World:
         scenario: What runs.
         seed: Of every random stream.
         policy: Makes the policy of a client; called once for each.
+        live: What a real network took in the same run, by the client's name.
 
     Attributes:
         clients: In the order of the scenario.
         end_ns: The run stops then.
     """
 
-    def __init__(self, scenario: Scenario, seed: int, policy: Callable[[], Policy]) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        policy: Callable[[], Policy],
+        live: Mapping[str, Mapping[OperatingPoint, Taken]] | None = None,
+    ) -> None:
+        live = live or {}
         self._env = env = Clock()
         self._seed = seed
         spec = scenario.spec
@@ -78,9 +92,8 @@ class World:
             batch_wait_ns=spec.server.batch.wait_ns,
             queue_limit=spec.server.queue.limit,
             drop_expired=spec.server.drop_expired,
-            measured=bool(scenario.server.sheet.points),
+            measured=bool(scenario.server.sheet.points or live),
             hosts=scenario.hosts,
-            seed=seed,
         )
         self.clients = [
             SimulatedClient(
@@ -96,6 +109,7 @@ class World:
                 downlink=down,
                 server=server,
                 hosts=scenario.hosts,
+                live=live.get(name),
             )
             for name, group in names
         ]

@@ -11,7 +11,6 @@ from testbed.devices.hosts import UNMEASURED, HostTimes
 from testbed.devices.profile import bounded_ns
 from testbed.model import Fate, FrameRecord
 from testbed.simulate.clock import Clock
-from testbed.streams import jitter, stream
 
 
 class Sender(Protocol):
@@ -59,7 +58,6 @@ class Server:
         drop_expired: Whether a frame whose deadline has passed is given up instead of decoded.
         measured: Whether jobs alone take a measured time, between which and whose sum a batch lies.
         hosts: What a machine adds, if it was measured.
-        seed: Of the run; what varies by measurement is drawn from it.
     """
 
     def __init__(
@@ -74,7 +72,6 @@ class Server:
         drop_expired: bool,
         measured: bool = False,
         hosts: HostTimes = UNMEASURED,
-        seed: int = 0,
     ) -> None:
         self._env = env
         self._decode_ns = decode_ns
@@ -86,7 +83,6 @@ class Server:
         self._at_once = batch_max == 1 and not drop_expired  # nothing to wait or look for
         self._measured = measured
         self._hosts = hosts
-        self._random = stream(seed, "server", "decode")
         self._queue: deque[Job] = deque()
 
     def arrive(self, job: Job) -> None:
@@ -130,8 +126,6 @@ class Server:
         spent_ns = self._decode_ns(sum([job.mac for job in batch]))
         if self._measured:
             spent_ns = bounded_ns(spent_ns, [job.alone_ns for job in batch])
-        if self._hosts.decode_cv:
-            spent_ns = int(spent_ns * jitter(self._random, self._hosts.decode_cv, 1)[0]) + 1
         self._env.after(spent_ns + self._hosts.decode_ns, self._finish, batch)
 
     def _take(self, now: int) -> list[Job]:

@@ -8,7 +8,7 @@ from the runs that are then compared.
 
 But the cores of a virtual machine compute now faster and now slower, by a third within seconds, so
 that a minute later the times of a rehearsal are those of another machine. `retimed` has them from
-every other frame of the runs instead, and only the frames between are compared.
+every other frame of the runs instead: a frame that is compared takes what the frame before it took.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -26,16 +27,13 @@ import numpy as np
 from ruamel.yaml import YAML
 
 from testbed.clients.gather import client_names
-from testbed.devices.figures import Figure
-from testbed.devices.hosts import HostTimes
-from testbed.devices.profile import DeviceProfile, ServerProfile
-from testbed.devices.sheets import PointSheet
+from testbed.devices.hosts import HostTimes, Live, Taken
 from testbed.emulate.connection import framing_bytes
 from testbed.emulate.decoding_live import Network
 from testbed.emulate.engine import Options, emulate
 from testbed.emulate.packetlog import DOWNLINK, UPLINK, read_packets
 from testbed.errors import EnvironmentLacks, TestbedError
-from testbed.model import NS_PER_MS, NS_PER_S, Ladder, Mode, OperatingPoint, Rung
+from testbed.model import NS_PER_MS, NS_PER_S, Mode, OperatingPoint, Rung
 from testbed.parts import make
 from testbed.policies import policies
 from testbed.policies.fixed import Fixed
@@ -62,8 +60,6 @@ EVERY = 2
 HEADROOM = 2.0
 """The rate of a rehearsal carries at least so many times what the camera asks of it."""
 
-SOURCE = "measured on this machine in a rehearsal right before the validation"
-
 _NO_DATA_BYTES = 100
 """Packets up to this size carry no frame: acknowledgements and what asks for clocks."""
 
@@ -87,36 +83,38 @@ class PacketTimes:
 
 
 @dataclass(frozen=True)
-class AtPoint:
-    """What one group of clients did at one operating point.
+class Rehearsal:
+    """One operating point of one group of clients, by itself.
 
     Args:
         group: Index of the clients' group.
         rung: The operating point.
-        frames: Of an emulated run, those at this point.
+        scenario: What is run, under the policy and the seed that it has.
+        frames: What became of them when emulated.
+        packets: What its relay said of the times of packets.
     """
 
     group: int
     rung: Rung
-    frames: pd.DataFrame
-
-    def times_ns(self, stage: str) -> NDArray[np.float64]:
-        """Return how long a stage took, of every frame that got through it."""
-        found = durations_ns(self.frames, stage)
-        return found[~np.isnan(found)]
-
-
-@dataclass(frozen=True)
-class Rehearsal(AtPoint):
-    """One operating point of one group of clients, by itself.
-
-    Args:
-        scenario: What is run, under the policy and the seed that it has.
-        packets: What its relay said of the times of packets.
-    """
-
     scenario: Scenario
+    frames: pd.DataFrame
     packets: PacketTimes
+
+    def taken(self) -> dict[str, Taken]:
+        """Return what a real network took, by client.
+
+        Raises:
+            EnvironmentLacks: A client had no frame decoded.
+        """
+        names = self.scenario.clients[0].spec.names
+        found = {name: _taken(self.frames[self.frames["client"] == name]) for name in names}
+        for name, taken in found.items():
+            if not taken.frames:
+                raise EnvironmentLacks(
+                    f"rehearsal of {self.rung.point}: no frame of {name} was decoded; "
+                    "does the server keep up with the cameras?"
+                )
+        return found
 
 
 def calibrated(scenario: Scenario, options: Options) -> Scenario:
@@ -138,18 +136,20 @@ def calibrated(scenario: Scenario, options: Options) -> Scenario:
         for name in ("access_ns", "round_ns")
         if any(getattr(each.packets, name) for each in done)
     }
-    decode_cv = 0.0
-    if options.network is not None and done:
-        scenario, decode_cv = _timed(scenario, done), _decode_cv(done)
+    live = options.network is not None
+    if live:
+        scenario = replace(scenario, live=_as_rehearsed(scenario, done))
     excess: dict[str, list[float]] = {}
     for rehearsal in done:
         played = rehearsal.scenario
-        if options.network is not None:
-            played = _timed(played, [replace(rehearsal, group=0)])
         [policy], [seed] = played.spec.policies, played.spec.seeds
+        if live:
+            point = rehearsal.rung.point
+            taken = {(policy, seed, name): {point: it} for name, it in rehearsal.taken().items()}
+            played = replace(played, live=taken)
         known = replace(played, hosts=replace(_framing(played), **beside))
         simulated = simulate(known, policy, seed)
-        stages = _NETWORK_STAGES + (_STAND_IN_STAGES if options.network is None else ())
+        stages = _NETWORK_STAGES + (() if live else _STAND_IN_STAGES)
         for stage in stages:
             excess.setdefault(stage, []).extend(
                 _excess_ns(simulated.frames.to_pandas(), rehearsal.frames, stage)
@@ -157,10 +157,10 @@ def calibrated(scenario: Scenario, options: Options) -> Scenario:
     hosts: dict[str, Any] = {
         f"{stage}_ns": max(0, round(median(it))) for stage, it in excess.items() if it
     }
-    warning = f"times of the machine were {SOURCE}"
+    warning = "times of the machine were measured in a rehearsal right before the validation"
     return replace(
         scenario,
-        hosts=replace(_framing(scenario), **hosts, **beside, decode_cv=decode_cv),
+        hosts=replace(_framing(scenario), **hosts, **beside),
         warnings=(*scenario.warnings, warning),
     )
 
@@ -183,7 +183,7 @@ def _rehearse(scenario: Scenario, options: Options) -> Iterator[Rehearsal]:
                 packets = _packet_times(played, frames, log) if log.exists() else PacketTimes()
                 if options.backend == "tc":  # between its packets is a queue of the kernel
                     packets = replace(packets, round_ns=[])
-            yield Rehearsal(index, rung, frames, played, packets)
+            yield Rehearsal(index, rung, played, frames, packets)
 
 
 def _chosen(scenario: Scenario) -> set[OperatingPoint]:
@@ -324,95 +324,57 @@ def _refuse_widths(scenario: Scenario, network: Network) -> None:
 
 
 def retimed(scenario: Scenario, frames: pd.DataFrame) -> Scenario:
-    """Return a calibrated scenario whose encoder and decoder take and make what they did in a run.
+    """Return a calibrated scenario in which a network takes what it took in the runs themselves.
 
-    Only the frames count that are not compared. A point that has fewer than `FRAMES` of them keeps
-    the times of its rehearsal.
+    A frame takes what it took, or what the last one before it took that is given. A point that a
+    client has fewer than `FRAMES` of under a policy and a seed keeps the times of its rehearsal.
 
     Args:
         scenario: As `calibrated` returns it.
-        frames: Of the emulated runs, all of them.
+        frames: Of the emulated runs: those that are not compared, or all.
     """
-    apart = frames[frames["frame"] % EVERY != 0]
-    done = []
-    for index, client in enumerate(scenario.clients):
-        own = apart[apart["client"].isin(client.spec.names)]
-        for rung in client.ladder:
+    group_of = dict(client_names(scenario))
+    live = {key: dict(known) for key, known in scenario.live.items()}
+    runs = product(scenario.spec.policies, scenario.spec.seeds, group_of)
+    for policy, seed, name in runs:
+        own = frames[
+            (frames["policy"] == policy) & (frames["seed"] == seed) & (frames["client"] == name)
+        ]
+        for rung in scenario.clients[group_of[name]].ladder:
+            point = rung.point
             same = (
-                (own["width"] == rung.point.width)
-                & (own["bits"] == rung.point.bits)
-                & (own["codec"] == rung.point.codec)
-                & (own["mode"] == rung.point.mode.value)
+                (own["width"] == point.width)
+                & (own["bits"] == point.bits)
+                & (own["codec"] == point.codec)
+                & (own["mode"] == point.mode.value)
             )
-            found = AtPoint(index, rung, own[same])
-            if min(len(found.times_ns(stage)) for stage in _STAND_IN_STAGES) >= FRAMES:
-                done.append(found)
-    if not done:
-        return scenario
-    hosts = replace(scenario.hosts, decode_cv=_decode_cv(done))
-    return replace(_timed(scenario, done), hosts=hosts)
+            taken = _taken(own[same])
+            if len(taken.frames) >= FRAMES:
+                live.setdefault((policy, seed, name), {})[point] = taken
+    return replace(scenario, live=live)
 
 
-def _decode_cv(done: Sequence[AtPoint]) -> float:
-    return median(lognormal(each.times_ns("decode"))[1] for each in done)
+def _taken(frames: pd.DataFrame) -> Taken:
+    """Return what a network took of one client's frames at one point, of those it decoded."""
+    frames = frames.sort_values("frame")
+    took = {stage: durations_ns(frames, stage) for stage in ("encode", "decode")}
+    there = ~np.isnan(took["encode"]) & ~np.isnan(took["decode"])
+    columns = (frames["frame"], took["encode"], took["decode"], frames["payload_bytes"])
+    return Taken(*(tuple(column[there].astype(np.int64).tolist()) for column in columns))
 
 
-def _timed(scenario: Scenario, done: Sequence[AtPoint]) -> Scenario:
-    """Return a scenario with measured times of encoder and decoder and real payload sizes."""
-    server = scenario.server
-    clients = []
-    for index, client in enumerate(scenario.clients):
-        measured = {r.rung.point: r for r in done if r.group == index}
-        jitters, rungs = [], []
-        for rung in client.ladder:
-            found = measured.get(rung.point)
-            if found is not None:
-                rung, jitter_cv = _measured(rung, found, client.device)
-                jitters.append(jitter_cv)
-                server = _with_server(server, client.detector.name, rung)
-            rungs.append(rung)
-        device = _with_device(client.device, jitters)
-        clients.append(replace(client, device=device, ladder=Ladder(tuple(rungs))))
-    return replace(scenario, server=server, clients=tuple(clients))
+def _as_rehearsed(scenario: Scenario, done: Sequence[Rehearsal]) -> Live:
+    """Return what a network took in a rehearsal, from its beginning again at its end.
 
-
-def _measured(rung: Rung, found: AtPoint, device: DeviceProfile) -> tuple[Rung, float]:
-    """Return a rung as it was measured, and how much its encoder's time varies."""
-    encode_ns, jitter_cv = lognormal(found.times_ns("encode"))
-    sizes = found.frames["payload_bytes"].to_numpy()
-    rung = replace(
-        rung,
-        payload_bytes=round(float(sizes[sizes > 0].mean())),
-        encode_ns=round(encode_ns),
-        encode_j=device.compute_w * encode_ns / NS_PER_S,
-        decode_ns=round(lognormal(found.times_ns("decode"))[0]),
-    )
-    return rung, jitter_cv
-
-
-def lognormal(times_ns: NDArray[np.float64]) -> tuple[float, float]:
-    """Return mean and coefficient of variation of the lognormal that has the times' quantiles.
-
-    Those of 50 % and 90 %: a mean of so few times would be that of the one that was interrupted.
+    Each seed goes on where the one before it stopped.
     """
-    half, most = np.quantile(times_ns, [0.5, 0.9])
-    sigma = math.log(most / half) / 1.2815515655446004  # the normal distribution's quantile of 90 %
-    return half * math.exp(sigma**2 / 2), math.sqrt(math.expm1(sigma**2))
-
-
-def _with_device(device: DeviceProfile, jitters: list[float]) -> DeviceProfile:
-    """Return a device whose times are those of the rungs, varying as was measured."""
-    if not jitters:
-        return device
-    jitter = Figure(min(2.0, median(jitters)), "measured", SOURCE)
-    return replace(device, sheet=replace(device.sheet, points=(), jitter_cv=jitter))
-
-
-def _with_server(server: ServerProfile, detector: str, rung: Rung) -> ServerProfile:
-    """Return a server that has measured times, so that those of the rungs are believed."""
-    point = PointSheet(
-        detector=detector,
-        width=Figure(rung.point.width, "measured", SOURCE),
-        time_s=Figure(rung.decode_ns / NS_PER_S, "measured", SOURCE),
-    )
-    return replace(server, sheet=replace(server.sheet, points=(*server.sheet.points, point)))
+    live: dict[tuple[str, int, str], dict[OperatingPoint, Taken]] = {}
+    for rehearsal in done:
+        fps = scenario.clients[rehearsal.group].spec.source.fps
+        count = math.ceil(scenario.spec.duration_ns * fps / NS_PER_S)
+        for name, taken in rehearsal.taken().items():
+            for number, seed in enumerate(scenario.spec.seeds):
+                looped = taken.looped(number * count, count)
+                for policy in scenario.spec.policies:
+                    live.setdefault((policy, seed, name), {})[rehearsal.rung.point] = looped
+    return live

@@ -14,7 +14,7 @@ from testbed.emulate.engine import Options
 from testbed.emulate.run import refuse_inimitable
 from testbed.run import write
 from testbed.scenario import Scenario
-from testbed.validate.bounds import Bound, bounds_of
+from testbed.validate.bounds import TAKEN, Bound, bounds_of
 from testbed.validate.calibrate import EVERY, calibrated, retimed
 from testbed.validate.pages import html, markdown
 from testbed.validate.verdict import PolicyVerdict, as_json, verdicts
@@ -25,9 +25,8 @@ WAITED = (
 )
 
 LIVE = (
-    "a real network encodes and decodes; the simulator has its times and payloads from every other "
-    "frame of the runs, or from the rehearsal right before where a point has few of them; the "
-    "frames between are compared"
+    "a real network encodes and decodes; a frame that is compared takes what the frame before it "
+    "took, which is not, or what the rehearsal right before took where a point has few of them"
 )
 
 
@@ -37,7 +36,7 @@ class Validation:
 
     Args:
         folder: Holds `simulated/`, the same `-without-host` times, with a live network the same
-            `-as-rehearsed`, `emulated/`, and `validation.json`, `.md` and `.html`.
+            `-as-rehearsed` and `-as-taken`, `emulated/`, and `validation.json`, `.md` and `.html`.
         result: The content of `validation.json`.
     """
 
@@ -75,11 +74,12 @@ def validate(
     rehearsed = calibrated(scenario, options)
     write(scenario, folder / "emulated", emulation=options, progress=progress)
     emulated = records.read(folder / "emulated")
-    told = retimed(rehearsed, emulated.frames) if live else rehearsed
-    every = EVERY if live else 1
+    told, every, frames = rehearsed, 1, emulated.frames
+    if live:
+        told, every = retimed(rehearsed, frames[frames["frame"] % EVERY != 0]), EVERY
 
     def verdicts_on(
-        played: Scenario, name: str, bounds: Sequence[Bound] = ()
+        played: Scenario, name: str, bounds: Sequence[Bound] = (), every: int = every
     ) -> list[PolicyVerdict]:
         write(played, folder / name)
         return verdicts(records.read(folder / name), emulated, bounds, every)
@@ -92,6 +92,7 @@ def validate(
         told.hosts,
         verdicts_on(replace(told, hosts=UNMEASURED), "simulated-without-host"),
         verdicts_on(rehearsed, "simulated-as-rehearsed") if live else (),
+        verdicts_on(retimed(rehearsed, frames), "simulated-as-taken", TAKEN, 1) if live else (),
     )
     for name, text in (
         ("validation.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n"),

@@ -127,6 +127,7 @@ def as_json(
     hosts: HostTimes,
     bare: Sequence[PolicyVerdict],
     rehearsed: Sequence[PolicyVerdict] = (),
+    taken: Sequence[PolicyVerdict] = (),
 ) -> dict[str, Any]:
     """Return everything as JSON: what was run where, and what came of it.
 
@@ -139,6 +140,7 @@ def as_json(
         bare: The verdicts on a simulator that was not.
         rehearsed: With a live network, the verdicts on a simulator that has its times from the
             rehearsal alone.
+        taken: And on one in which each frame takes what it took itself.
     """
     provenance = emulated.provenance
     runs = provenance["emulation"]["runs"]
@@ -147,7 +149,7 @@ def as_json(
         "scenario": emulated.scenario["name"],
         "digest": provenance["digest"],
         "bounds": kind,
-        "holds": all(each.holds for each in found),
+        "holds": all(each.holds for each in (*found, *taken)),
         "device_times": note,
         "machine": machine(runs),
         "host_times": asdict(hosts),
@@ -156,6 +158,7 @@ def as_json(
                 **_policy(each),
                 "without_host_times_percent": _totals(bare[at]),
                 **({"as_rehearsed_percent": _totals(rehearsed[at])} if rehearsed else {}),
+                **({"as_taken": _as_taken(taken[at])} if taken else {}),
             }
             for at, each in enumerate(found)
         ],
@@ -196,14 +199,22 @@ def _policy(verdict: PolicyVerdict) -> dict[str, Any]:
         "policy": verdict.policy,
         "holds": verdict.holds,
         "frames": {"simulated": ours, "emulated": theirs, "compared_one_by_one": both},
-        "bounds": [
-            {**asdict(bound), "value_percent": _short(value), "holds": holds}
-            for bound, value, holds in verdict.bounds
-        ],
+        "bounds": _bounds(verdict),
         "stages_ms": {stage.name: _stage(stage) for stage in verdict.stages},
         "energy_j": {name: _pair(pair) for name, pair in verdict.energy_j.items()},
         "fates": {name: _pair(pair) for name, pair in verdict.fates.items()},
     }
+
+
+def _bounds(verdict: PolicyVerdict) -> list[dict[str, Any]]:
+    return [
+        {**asdict(bound), "value_percent": _short(value), "holds": holds}
+        for bound, value, holds in verdict.bounds
+    ]
+
+
+def _as_taken(verdict: PolicyVerdict) -> dict[str, Any]:
+    return {"bounds": _bounds(verdict), "total_percent": _totals(verdict)}
 
 
 def _totals(verdict: PolicyVerdict) -> dict[str, float | None]:

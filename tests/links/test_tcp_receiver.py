@@ -61,10 +61,20 @@ def test_segments_of_one_instant_are_read_together_once_the_window_is_full():
 def test_a_lone_segment_waits_some_forty_milliseconds():
     receiver = talking()
     assert receiver.arrive(10 * MS, 1, 0, ends=False) is None
-    assert 36 * MS <= receiver.timer_ns - 10 * MS <= 40 * MS
+    assert 40 * MS <= receiver.timer_ns - 10 * MS <= 44 * MS
     ack = receiver.ring()
     assert (ack.following, ack.sacked) == (2, ())
     assert receiver.timer_ns is None
+
+
+def test_the_next_one_waits_as_long_again_in_a_dialogue_and_twice_as_long_without_one():
+    for receiver, longest_ms in ((talking(), 44), (Receiver(90 * MS), 84)):
+        receiver._quick = receiver._growing = 0
+        first = receiver.following
+        assert receiver.arrive(10 * MS, first, 0, ends=False) is None
+        receiver.ring()
+        assert receiver.arrive(150 * MS, first + 1, 0, ends=False) is None
+        assert (longest_ms - 4) * MS <= receiver.timer_ns - 150 * MS <= longest_ms * MS
 
 
 def test_segments_out_of_order_are_acknowledged_three_times_at_once_and_then_together():

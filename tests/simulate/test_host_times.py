@@ -7,11 +7,11 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from testbed.devices.hosts import HostTimes
+from testbed.devices.hosts import HostTimes, Taken
 from testbed.simulate import simulate
 from testbed.validate.stages import STAGES, durations_ns
 
-US = 1000
+US, MS = 1000, 1_000_000
 TIMES = {f.name.removesuffix("_ns") for f in fields(HostTimes) if f.name.endswith("_ns")}
 CHANGES = ("duration_s", 2, "network.transport", {"kind": "tcp", "host_ms": 0})
 
@@ -75,13 +75,28 @@ def test_the_protocols_bytes_cross_the_link_and_are_no_payload(world):
     np.testing.assert_allclose(longer[3:], (1000 + 52) * 400, atol=1)
 
 
-def test_a_decoder_that_varies_keeps_its_mean_and_differs_from_seed_to_seed(world):
-    scenario = world(*CHANGES, "duration_s", 200, "clients.0.source.fps", 20)
+def test_a_network_takes_what_it_took_frame_by_frame_and_not_what_profiles_say(world):
+    scenario = world(*CHANGES)
+    point = scenario.clients[0].ladder.rungs[0].point
+    taken = Taken((1, 3, 4), (9 * MS, 7 * MS, 8 * MS), (5 * MS, 2 * MS, 3 * MS), (900, 700, 800))
+    other = {("wide", 1, "camera"): {point: taken}, ("narrow", 2, "camera"): {point: taken}}
 
-    bare, told = (durations_ns(frames(scenario, decode_cv=cv), "decode") for cv in (0.0, 0.2))
+    told = replace(scenario, live={**other, ("narrow", 1, "camera"): {point: taken}})
+    rows = simulate(told, "narrow", 1).frames.to_pandas()
 
-    assert bare.std() == 0
-    assert told.mean() == pytest.approx(bare.mean(), rel=0.01)
-    assert told.std() / told.mean() == pytest.approx(0.2, rel=0.05)
-    other = simulate(replace(scenario, hosts=HostTimes(decode_cv=0.2)), "narrow", 2)
-    assert (durations_ns(other.frames.to_pandas(), "decode")[:100] != told[:100]).any()
+    latest = [0, 0, 0, 1, 2] + [2] * (len(rows) - 5)
+    for stage, took_ns in (("encode", taken.encode_ns), ("decode", taken.decode_ns)):
+        assert durations_ns(rows, stage).tolist() == [took_ns[at] for at in latest]
+    assert rows["payload_bytes"].tolist() == [taken.payload_bytes[at] for at in latest]
+    watts = scenario.clients[0].device.compute_w
+    joules = watts * durations_ns(rows, "encode") / 1e9
+    np.testing.assert_allclose(rows["encode_j"], joules)
+    assert frames(replace(scenario, live=other)).equals(frames(scenario))
+
+
+def test_points_at_which_no_network_was_run_keep_their_profile(world):
+    scenario = world(*CHANGES)
+    wide = scenario.clients[0].ladder.rungs[-1].point
+    live = {("narrow", 1, "camera"): {wide: Taken((0,), (9 * MS,), (5 * MS,), (900,))}}
+
+    assert frames(replace(scenario, live=live)).equals(frames(scenario))

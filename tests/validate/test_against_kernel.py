@@ -77,6 +77,8 @@ def test_a_live_detector_over_a_measured_trace(shared, tmp_path, tiny):
     # The encoder of a machine with other work takes what it takes; the network does not.
     uplink = policy["stages_ms"]["uplink"]["error_percent"]["p50"]
     assert abs(uplink) <= 5, uplink
+    frame_by_frame, _ = policy["as_taken"]["bounds"]
+    assert frame_by_frame["value_percent"] <= 0.5
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import pytest
 
 from testbed.emulate.run import refuse_inimitable
 from testbed.errors import TestbedError
-from testbed.validate.bounds import DISTRIBUTIONS, EXACT, Bound, bounds_of
+from testbed.validate.bounds import DISTRIBUTIONS, EXACT, LIVE, Bound, bounds_of
 from testbed.validate.pages import html, markdown, number
 from testbed.validate.stages import PerFrame, Spread, Stage
 
@@ -31,8 +31,19 @@ def test_whatever_is_not_known_to_the_packet_is_held_to_quantiles(world, change)
 
 
 def test_a_live_encoder_and_the_kernels_shaper_are_not_held_frame_by_frame(world):
-    assert bounds_of(world(*SLOW), live=True)[0] == "quantiles"
+    assert bounds_of(world(*SLOW), live=True) == ("real network", LIVE)
     assert bounds_of(world(*SLOW), "tc")[0] == "shaper"
+
+
+def test_a_live_encoder_is_held_to_the_same_whatever_its_frames_take_where_every_packet_is_known(
+    world,
+):
+    fast = world("network.uplink.mbps", 50, "network.transport", LONG)
+    assert bounds_of(fast, live=True) == ("real network", LIVE)
+    lossy = world(*SLOW, "network.uplink.queue_bytes", 100_000)
+    assert bounds_of(lossy, live=True) == ("quantiles", DISTRIBUTIONS)
+    held = {(bound.stage, bound.figure): bound.most_percent for bound in LIVE}
+    assert (held["total", "p50"], held["total", "p95"], held["total", "p90"]) == (1, 3, 5)
 
 
 def stage(name, error, per_frame):

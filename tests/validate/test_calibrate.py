@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from testbed.devices.hosts import HostTimes
+from testbed.devices.hosts import HostTimes, Taken
 from testbed.emulate.decoding_live import Network
 from testbed.emulate.engine import Emulation, Options
 from testbed.emulate.packetlog import DOWNLINK, PASSED, UPLINK, PacketLog
 from testbed.errors import EnvironmentLacks, TestbedError
-from testbed.model import Mode
 from testbed.simulate import simulate
 from testbed.validate import calibrate
-from testbed.validate.calibrate import calibrated, lognormal, retimed
+from testbed.validate.calibrate import calibrated, retimed
 
 TRUE = HostTimes(90_000, 70_000, 180_000, 155_000, 390_000, 120_000, 210_000, 50_000, 430_000)
 """Of the round trip 60 and 90 us are the relay's, and twice 120 us the hosts'."""
@@ -112,54 +110,97 @@ def test_without_a_rehearsal_in_time_there_is_no_validation(world, monkeypatch):
         calibrated(world(), Options())
 
 
-def test_a_lognormal_has_the_median_and_the_nine_tenths_of_the_times_that_it_is_made_of():
-    drawn = np.random.default_rng(1).lognormal(0.3, 0.2, 20_000)
+def network(scenario, policies, seeds=(1,)):
+    """Return what a network takes that makes 9 to 10 kB in 11 to 15 ms and reads them in 4 to 8."""
+    numbers = range(10_000)
+    taken = Taken(
+        tuple(numbers),
+        tuple(11_000_000 + number % 7 * 600_000 for number in numbers),
+        tuple(4_000_000 + number % 5 * 900_000 for number in numbers),
+        tuple(9000 + number % 3 * 500 for number in numbers),
+    )
+    points = {rung.point: taken for rung in scenario.clients[0].ladder}
+    return {
+        (policy, seed, name): points
+        for policy in policies
+        for seed in seeds
+        for name in scenario.clients[0].spec.names
+    }
 
-    mean, cv = lognormal(drawn)
 
-    assert mean == pytest.approx(np.exp(0.3 + 0.2**2 / 2), rel=0.01)
-    assert cv == pytest.approx(np.sqrt(np.expm1(0.2**2)), rel=0.03)
-    with_a_stall = np.append(drawn[:99], 1000.0)
-    assert lognormal(with_a_stall)[0] < 1.1 * mean
-    assert lognormal(np.array([5.0, 5.0, 5.0])) == (5.0, 0.0)
+def took(frame):
+    """Return encoder, decoder and payload of a frame of `network`."""
+    return (
+        11_000_000 + frame % 7 * 600_000,
+        4_000_000 + frame % 5 * 900_000,
+        9000 + frame % 3 * 500,
+    )
 
 
-def test_the_simulator_gets_the_times_and_the_sizes_of_a_live_network(world, monkeypatch):
+@pytest.fixture
+def live(monkeypatch):
+    """Let a simulator of `network` stand for the machine, with some host times."""
     monkeypatch.setattr(calibrate, "_refuse_widths", lambda *_: None)
-    scenario = world("network.transport", TCP, "duration_s", 30, "policies.any", {"kind": "random"})
-    hosts = replace(HostTimes(downlink_ns=300_000), decode_cv=0.1)
 
     def run(played, policy, seed, options):
-        """A network that makes 9 kB in 11 ms and reads them in 4 ms."""
-        client = played.clients[0]
-        rungs = tuple(
-            replace(rung, payload_bytes=9000, encode_ns=11_000_000, decode_ns=4_000_000)
-            for rung in client.ladder
-        )
-        real = replace(client, ladder=calibrate.Ladder(rungs))
-        real = calibrate._with_device(real.device, [0.05]), real
-        device, client = real
-        server = calibrate._with_server(played.server, "any", rungs[0])
         told = replace(
-            played, hosts=replace(hosts, frame_bytes=67), server=server,
-            clients=(replace(client, device=device),),
-        )  # fmt: skip
+            played,
+            hosts=HostTimes(downlink_ns=300_000, transfer_ns=90_000, frame_bytes=67),
+            live=network(played, [policy], [seed]),
+        )
         return Emulation(simulate(told, policy, seed), {"valid": True, "attempts": 1})
 
     monkeypatch.setattr(calibrate, "emulate", run)
+    return run
+
+
+def test_a_network_that_was_rehearsed_takes_what_it_took_there_from_seed_to_seed(world, live):
+    scenario = world(
+        "network.transport", TCP, "duration_s", 30, "policies.any", {"kind": "random"},
+        "seeds", [1, 2],
+    )  # fmt: skip
 
     found = calibrated(scenario, Options(network=Network("w")))
 
-    for rung in found.clients[0].ladder:
-        assert rung.point.mode is Mode.SPLIT
-        assert rung.payload_bytes == 9000
-        assert rung.encode_ns == pytest.approx(11e6, rel=0.03)
-        assert rung.decode_ns == pytest.approx(4e6, rel=0.05)
-    assert found.clients[0].device.jitter_cv == pytest.approx(0.05, rel=0.4)
-    assert found.hosts.decode_cv == pytest.approx(0.1, rel=0.4)
+    for rung in scenario.clients[0].ladder:
+        for number, seed in enumerate((1, 2)):
+            taken = found.live["any", seed, "camera"][rung.point]
+            for frame in range(0, 150, 11):
+                there = taken.rung(rung, frame)
+                expected = took((frame + 150 * number) % 200)  # of 40 s, at five a second
+                assert (there.encode_ns, there.decode_ns, there.payload_bytes) == expected
     assert found.hosts.downlink_ns == pytest.approx(300_000, abs=2)
+    assert found.hosts.transfer_ns == pytest.approx(90_000, abs=2)
     assert (found.hosts.encode_ns, found.hosts.decode_ns) == (0, 0)
+    assert [client.ladder for client in found.clients] == [c.ladder for c in scenario.clients]
     assert "rehearsal" in found.warnings[-1]
+
+
+def test_a_simulator_that_is_told_what_a_network_took_says_what_was_emulated(world, live):
+    scenario = world("network.transport", TCP, "duration_s", 30)
+    [policy] = scenario.spec.policies
+    emulated = live(scenario, policy, 1, Options()).rows.frames.to_pandas()
+
+    told = calibrated(scenario, Options(network=Network("w")))
+    ours = simulate(replace(told, live=network(scenario, [policy])), policy, 1).frames.to_pandas()
+
+    for name in ("encode_end_ns", "arrived_ns", "decoded_ns", "answered_ns"):
+        assert (ours[name] - emulated[name]).abs().max() <= 3, name
+    assert ours["payload_bytes"].tolist() == [took(frame)[2] for frame in ours["frame"]]
+
+
+def test_a_rehearsal_whose_frames_nobody_decodes_says_so(world, live, monkeypatch):
+    def run(*arguments):
+        done = live(*arguments)
+        frames = done.rows.frames.to_pandas()
+        frames["decoded_ns"] = None
+        rows = replace(done.rows, frames=done.rows.frames.from_pandas(frames))
+        return replace(done, rows=rows)
+
+    monkeypatch.setattr(calibrate, "emulate", run)
+
+    with pytest.raises(EnvironmentLacks, match="no frame of camera was decoded"):
+        calibrated(world("network.transport", TCP), Options(network=Network("w")))
 
 
 def of_a_machine(scenario, encode_ms, decode_ms):
@@ -170,30 +211,42 @@ def of_a_machine(scenario, encode_ms, decode_ms):
         ("batch_start_ns", "decoded_ns", decode_ms),
     ):
         frames[end] = frames[begin] + (1e6 * frames["frame"].map(took_ms)).astype("int64")
-    return frames
-
-
-def test_the_times_are_those_of_the_frames_that_are_not_compared(world):
-    scenario = world("duration_s", 12)
-    odd = of_a_machine(
-        scenario, lambda n: 7.0 if n % 2 else 900.0, lambda n: 3.0 if n % 2 else 900.0
+    return frames.assign(
+        policy=next(iter(scenario.spec.policies)), seed=1, payload_bytes=5000 + frames["frame"]
     )
 
-    [client] = retimed(scenario, odd).clients
 
-    taken = {rung.point.width: (rung.encode_ns, rung.decode_ns) for rung in client.ladder}
-    assert taken[0.167] == (7_000_000, 3_000_000)
-    assert [taken[rung.point.width] for rung in client.ladder if rung.point.width != 0.167] == [
-        (rung.encode_ns, rung.decode_ns)
-        for rung in scenario.clients[0].ladder
-        if rung.point.width != 0.167
-    ]
+def test_a_frame_takes_what_the_one_before_it_took_that_is_not_compared(world):
+    scenario = world("duration_s", 12)
+    [policy] = scenario.spec.policies
+    odd = of_a_machine(
+        scenario, lambda n: 7.0 + n if n % 2 else 900.0, lambda n: 3.0 + n if n % 2 else 900.0
+    )
+
+    [(key, points)] = retimed(scenario, odd[odd["frame"] % 2 == 1]).live.items()
+
+    assert key == (policy, 1, "camera")
+    [(point, taken)] = points.items()
+    rung = scenario.clients[0].ladder.at(point)
+    for frame, by in ((0, 1), (1, 1), (2, 1), (3, 3), (40, 39), (59, 59)):
+        there = taken.rung(rung, frame)
+        assert there.encode_ns == (7 + by) * 1_000_000
+        assert there.decode_ns == (3 + by) * 1_000_000
+        assert there.payload_bytes == 5000 + by
+        assert replace(there, encode_ns=0, decode_ns=0, payload_bytes=0) == replace(
+            rung, encode_ns=0, decode_ns=0, payload_bytes=0
+        )
 
 
-def test_a_few_frames_say_nothing_of_times(world):
+def test_of_a_point_with_few_frames_the_rehearsal_counts(world):
     scenario = world("duration_s", 9)  # 45 frames
+    [policy] = scenario.spec.policies
+    rehearsed = replace(scenario, live=network(scenario, [policy]))
 
-    assert retimed(scenario, of_a_machine(scenario, lambda _: 1.0, lambda _: 1.0)) is scenario
+    frames = of_a_machine(scenario, lambda _: 1.0, lambda _: 1.0)
+    told = retimed(rehearsed, frames[frames["frame"] % 2 == 1])
+
+    assert told.live == rehearsed.live
 
 
 def test_a_width_that_the_network_does_not_have_is_refused_before_anything_runs(world, tmp_path):

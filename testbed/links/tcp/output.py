@@ -12,7 +12,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from testbed.links.tcp.congestion import CongestionControl, Window
-from testbed.links.tcp.rtt import RTO_MIN_NS, TICK_NS, RoundTrips, ticks
+from testbed.links.tcp.rtt import RTO_MIN_NS, TICK_NS, RoundTrips, rings_ns
 from testbed.links.tcp.scoreboard import Scoreboard
 
 MSS_BYTES = 1448
@@ -273,9 +273,8 @@ class Output:
     # -- the timer -----------------------------------------------------------------------------
 
     def _set_timer(self, kind: Timer, now_ns: int, wait_ns: int) -> None:
-        # The kernel counts ticks, and the first of them is on average half over.
         self._timer = kind
-        self.timer_ns = now_ns + ticks(wait_ns) - TICK_NS // 2
+        self.timer_ns = rings_ns(now_ns, wait_ns)
 
     def _arm_retransmit(self, now_ns: int) -> None:
         if not self.board.out:

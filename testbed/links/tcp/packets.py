@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from testbed.links.fifo import FifoLink
+from testbed.links.tcp.answers import Answers
 from testbed.links.tcp.congestion import CongestionControl
 from testbed.links.tcp.output import MSS_BYTES
 from testbed.links.tcp.receiver import Receiver
@@ -19,6 +20,14 @@ HEADER_BYTES = 52
 SYN_BYTES = 60
 _SYN_TIMEOUT_NS = 1_000_000_000
 _NEVER = 1 << 62
+_NO_HEADER = (-1, 0)  # until when the link is busy with it, and until when without it
+
+
+def send_header(link: LinkModel, now_ns: int) -> None:
+    """Send a segment without data, an acknowledgement for one; nobody waits for it."""
+    release_ns = link.send(now_ns, HEADER_BYTES)
+    if release_ns is not None:
+        link.arrive(release_ns)
 
 
 @dataclass(slots=True)
@@ -98,6 +107,8 @@ class PacketFlow:
             self._transmit,
         )
         self._receiver = Receiver(link.delay_ns + back_ns)
+        self._behind_header = _NO_HEADER
+        self._answers = Answers(link.delay_ns + back_ns)
         self._inbox: deque[tuple[int, _Message]] = deque()
         self._arrivals: deque[tuple[int, int, int]] = deque()  # at, segment, sent at
         self._acks: deque[tuple[int, Ack]] = deque()
@@ -132,6 +143,17 @@ class PacketFlow:
         return None if at_ns >= _NEVER else at_ns
 
     @property
+    def free_ns(self) -> int:
+        """When all payloads that were handed to the link have left it.
+
+        The acknowledgement of an answer does not count: where a link has opportunities, the next
+        payload would not leave any sooner without it.
+        """
+        free_ns = self._link.free_ns
+        busy_ns, without_ns = self._behind_header
+        return without_ns if free_ns == busy_ns else free_ns
+
+    @property
     def quiet(self) -> bool:
         """Whether everything handed over has been acknowledged."""
         return self._sender.board.out == 0 and not self._messages and not self._inbox
@@ -160,6 +182,8 @@ class PacketFlow:
         if beside and (out == window.cwnd or (window.in_slow_start and window.cwnd < 2 * out)):
             return None
         grown = sender.used(now_ns, segments, out)
+        self._answers.spoke(now_ns)
+        self._behind_header = _NO_HEADER
         self._receiver.heard(now_ns)
         return grown
 
@@ -186,6 +210,13 @@ class PacketFlow:
         self._run(now_ns)
         self._inbox.append((now_ns + self._host_ns, _Message(0, payload_bytes, done)))
         self._run(now_ns)
+        self._report()
+
+    def answered(self, now_ns: int, size_bytes: int) -> None:
+        """Let an answer arrive."""
+        self._run(now_ns)
+        for _ in range(self._answers.heard(now_ns, size_bytes)):
+            self._acknowledge_answer(now_ns)
         self._report()
 
     def advance(self, now_ns: int) -> None:
@@ -220,6 +251,9 @@ class PacketFlow:
         timer_ns = self._receiver.timer_ns
         if timer_ns is not None and timer_ns < at_ns:
             at_ns = timer_ns
+        timer_ns = self._answers.timer_ns
+        if timer_ns is not None and timer_ns < at_ns:
+            at_ns = timer_ns
         return at_ns
 
     def _run(self, until_ns: int) -> None:
@@ -244,12 +278,20 @@ class PacketFlow:
             self._accept(at_ns, self._inbox.popleft()[1])
         elif self._receiver.timer_ns == at_ns:
             self._answer(at_ns, self._receiver.ring())
+        elif self._answers.timer_ns == at_ns:
+            self._answers.ring()
+            self._acknowledge_answer(at_ns)
         else:
             self._sender.ring(at_ns)
 
     def _answer(self, now_ns: int, ack: Ack | None) -> None:
         if ack is not None:
             self._acks.append((now_ns + self._back_ns, ack))
+
+    def _acknowledge_answer(self, now_ns: int) -> None:
+        free_ns = self.free_ns
+        send_header(self._link, now_ns)
+        self._behind_header = (self._link.free_ns, free_ns)
 
     def _send_syn(self, now_ns: int) -> None:
         self._syn_ns = now_ns
@@ -269,7 +311,7 @@ class PacketFlow:
             return
         self._open = True
         self._sender.connected(now_ns, now_ns - self._syn_ns)
-        self._link.send(now_ns, HEADER_BYTES)
+        send_header(self._link, now_ns)
         wake_ns = now_ns + self._host_ns  # the application learns that it may write
         self._inbox = deque((max(at_ns, wake_ns), message) for at_ns, message in self._inbox)
 
@@ -300,8 +342,10 @@ class PacketFlow:
 
     def _transmit(self, now_ns: int, number: int) -> None:
         link = self._link
+        self._answers.spoke(now_ns)
         size = self._sizes[number] + HEADER_BYTES
-        free_ns = link.free_ns
+        free_ns = self.free_ns
+        self._behind_header = _NO_HEADER
         release_ns = link.send(now_ns, size)
         if release_ns is None:
             return
@@ -380,6 +424,12 @@ class PerFrame:
         flow = PacketFlow(self._link, self._back_ns, self._settings, now_ns)
         self._flows.append(flow)
         flow.send(now_ns, payload_bytes, done, deadline_ns)
+
+    def answered(self, now_ns: int, size_bytes: int) -> None:
+        """Let an answer arrive; the client acknowledges it and closes the connection."""
+        self.advance(now_ns)
+        for _ in ("acknowledgement", "FIN"):
+            send_header(self._link, now_ns)
 
     def advance(self, now_ns: int) -> None:
         """Let everything happen that happens by `now_ns`, in the order of time."""

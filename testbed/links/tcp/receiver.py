@@ -14,7 +14,7 @@ segments that arrive in one instant it reads the first, and then all the others 
 
 from __future__ import annotations
 
-from testbed.links.tcp.rtt import RTO_MIN_NS, TICK_NS
+from testbed.links.tcp.rtt import RTO_MIN_NS, rings_ns
 from testbed.links.tcp.scoreboard import Ack
 
 QUICK_ACKS = 16
@@ -26,6 +26,45 @@ COMPRESSION_NS = 1_000_000
 """How long selective acknowledgements are held back once the sender has had three."""
 
 _AT_ONCE = 3
+
+
+class Pace:
+    """How long an acknowledgement waits for company (`tcp_event_data_recv`).
+
+    Args:
+        rtt_ns: Round trip without queues, which it never exceeds.
+
+    Attributes:
+        delay_ns: By what has come in and has been waited for in vain.
+        last_ns: When something came in the last time; None before that.
+    """
+
+    __slots__ = ("_most_ns", "delay_ns", "last_ns")
+
+    def __init__(self, rtt_ns: int) -> None:
+        self.delay_ns = DELAY_NS
+        self.last_ns: int | None = None
+        self._most_ns = max(rtt_ns, DELAY_NS)
+
+    def rings_ns(self, now_ns: int) -> int:
+        """Return when the timer rings that waits for company from now on."""
+        return rings_ns(now_ns, min(self.delay_ns, self._most_ns))
+
+    def missed(self, *, dialogue: bool) -> None:
+        """Note that it has rung (`tcp_delack_timer_handler`)."""
+        self.delay_ns = DELAY_NS if dialogue else min(2 * self.delay_ns, RTO_MIN_NS)
+
+    def heard(self, now_ns: int) -> int:
+        """Let the delay follow the time since the last segment; return that, 0 for the first."""
+        gap_ns = 0
+        if self.last_ns is not None:
+            gap_ns = now_ns - self.last_ns
+            if gap_ns <= DELAY_NS // 2:
+                self.delay_ns = (self.delay_ns + DELAY_NS) // 2
+            elif gap_ns < self.delay_ns:
+                self.delay_ns = self.delay_ns // 2 + gap_ns
+        self.last_ns = now_ns
+        return gap_ns
 
 
 class Receiver:
@@ -42,8 +81,7 @@ class Receiver:
         self.following = 0  # first segment that has not arrived
         self.timer_ns: int | None = None
         self._idle_ns = RTO_MIN_NS + rtt_ns
-        self._most_delay_ns = max(rtt_ns, DELAY_NS)
-        self._delay_ns = DELAY_NS
+        self._pace = Pace(rtt_ns)
         self._ahead: set[int] = set()
         self._held: list[int] = []  # of those ahead, not yet acknowledged
         self._repeats = 0  # acknowledgements of `following` while something was ahead
@@ -52,7 +90,6 @@ class Receiver:
         self._growing = GROWING_SEGMENTS
         self._talks = False  # the application answers, which ends quick acknowledgements
         self._echo_ns = 0
-        self._last_ns: int | None = None
 
     def arrive(
         self, now_ns: int, number: int, sent_ns: int, *, ends: bool, more: bool = False
@@ -66,8 +103,9 @@ class Receiver:
             ends: Whether it is the last of a message.
             more: Whether another one arrives in the same instant.
         """
-        unread = more and now_ns == self._last_ns and not self._growing
-        self._pace(now_ns)
+        unread = more and now_ns == self._pace.last_ns and not self._growing
+        if self._pace.heard(now_ns) > self._idle_ns:
+            self._quick = QUICK_ACKS
         if number < self.following or number in self._ahead:
             self._quick, self._talks = QUICK_ACKS, False
             return self._ack(duplicate=True)
@@ -94,21 +132,8 @@ class Receiver:
             return self._ack()
         if not in_order:
             return self._ack_hole(now_ns)
-        # Timers count ticks, of which the first is on average half over.
-        self._wait(now_ns + min(self._delay_ns, self._most_delay_ns) - TICK_NS // 2)
+        self._wait(self._pace.rings_ns(now_ns))
         return None
-
-    def _pace(self, now_ns: int) -> None:
-        """Let the delay follow the time between segments (`tcp_event_data_recv`)."""
-        if self._last_ns is not None:
-            gap_ns = now_ns - self._last_ns
-            if gap_ns <= DELAY_NS // 2:
-                self._delay_ns = (self._delay_ns + DELAY_NS) // 2
-            elif gap_ns < self._delay_ns:
-                self._delay_ns = self._delay_ns // 2 + gap_ns
-            elif gap_ns > self._idle_ns:
-                self._quick = QUICK_ACKS
-        self._last_ns = now_ns
 
     def greeted(self) -> None:
         """Note that the application has spoken before the first segment."""
@@ -116,12 +141,13 @@ class Receiver:
 
     def heard(self, now_ns: int) -> None:
         """Note that a whole message arrived and was acknowledged on another path."""
-        self._last_ns = now_ns
+        self._pace.last_ns = now_ns
         self._talks = True
 
     def ring(self) -> Ack:
         """Acknowledge what has waited long enough."""
         if not self._held:
+            self._pace.missed(dialogue=self._talks)
             self._talks = False
         return self._ack()
 

@@ -91,6 +91,9 @@ class RoundFlow:
             window >>= 1
         return max(window, floor)
 
+    def answered(self, now_ns: int, size_bytes: int) -> None:
+        """Let an answer arrive, whose acknowledgement is left out here."""
+
     def advance(self, now_ns: int) -> None:
         """Do nothing; everything has been computed."""
 
@@ -147,6 +150,7 @@ class AutoFlow:
         passed = self._passed
         while passed and passed[0][0] <= at_ns:
             self._beside -= passed.popleft()[1]
+        free_ns = packets.free_ns
         grown = packets.passes(at_ns, segments, self._beside) if soon else None
         if grown is None:
             while passed:
@@ -155,7 +159,7 @@ class AutoFlow:
             packets.send(now_ns, payload_bytes, done, deadline_ns)
             return
         link = self._link
-        start_ns = max(at_ns, link.free_ns)
+        start_ns = max(at_ns, free_ns)
         wire_bytes = payload_bytes + HEADER_BYTES * segments
         sent_ns = link.send(at_ns, wire_bytes)
         assert sent_ns is not None, "the short cut needs a link that drops nothing"
@@ -165,6 +169,10 @@ class AutoFlow:
         passed.append((arrived_ns + self._back_ns, segments, message))
         self._beside += segments
         done(Delivery(start_ns, sent_ns, wire_bytes, arrived_ns + self._host_ns))
+
+    def answered(self, now_ns: int, size_bytes: int) -> None:
+        """Let an answer arrive."""
+        self._packets.answered(now_ns, size_bytes)
 
     def advance(self, now_ns: int) -> None:
         """Let everything happen that happens by `now_ns`."""

@@ -14,6 +14,21 @@ def ticks(duration_ns: int) -> int:
     return -(-duration_ns // TICK_NS) * TICK_NS
 
 
+def rings_ns(now_ns: int, wait_ns: int) -> int:
+    """Return when a timer of the kernel rings that is set now (`kernel/time/timer.c`).
+
+    It counts whole ticks, never rings early, and is the less exact the longer it is: from 63 ticks
+    on it rings at every eighth tick, from 504 on at every 64th. So a wait of 200 ms becomes 200 to
+    204, and one of a second 1.000 to 1.032 (measured on Linux 6.18: 60 repeated SYNs after 1.0005
+    to 1.0302 s). The ticks are those of time zero, as good as any.
+    """
+    count = ticks(wait_ns) // TICK_NS
+    grain = 1
+    while count >= 63 * grain:
+        grain *= 8
+    return ((now_ns // TICK_NS + count) // grain + 1) * grain * TICK_NS
+
+
 class RoundTrips:
     """Smoothed round trip, its deviation, and the timeout that follows from them."""
 
