@@ -52,7 +52,7 @@ def gaps_s():
         pytest.skip("the kernel does not say that it counts 250 ticks a second")
     command = ["unshare", "-n", sys.executable, "-c", SYNS]
     done = subprocess.run(command, capture_output=True, check=True, text=True)
-    times = [came for came in json.loads(done.stdout) if len(came) > 2]
+    times = [came[:3] for came in json.loads(done.stdout) if len(came) > 2]
     assert len(times) > 30
     return [(b - a, c - b) for a, b, c in times]
 
@@ -64,7 +64,7 @@ def test_a_syn_is_repeated_when_the_timer_wheel_gets_round_to_it(gaps_s):
     """
     first, second = zip(*gaps_s, strict=True)
 
-    assert 0.999 <= min(first)
+    assert min(first) >= 0.999
     assert max(first) <= 1.034
     assert sum(first) / len(first) == pytest.approx(1.016, abs=0.004)
     if max(second) < 1.5:
