@@ -11,6 +11,7 @@ from testbed.links.tcp.answers import Answers
 from testbed.links.tcp.congestion import CongestionControl
 from testbed.links.tcp.output import MSS_BYTES
 from testbed.links.tcp.receiver import Receiver
+from testbed.links.tcp.rtt import rings_ns
 from testbed.links.tcp.scoreboard import Ack
 from testbed.links.tcp.sender import Sender
 from testbed.links.transport import Delivery, Done
@@ -19,6 +20,7 @@ from testbed.model import LinkModel
 HEADER_BYTES = 52
 SYN_BYTES = 60
 _SYN_TIMEOUT_NS = 1_000_000_000
+_SYN_EVENLY = 4  # timeouts before they get longer (`tcp_syn_linear_timeouts`, since Linux 6.5)
 _NEVER = 1 << 62
 _NO_HEADER = (-1, 0)  # until when the link is busy with it, and until when without it
 
@@ -122,6 +124,7 @@ class PacketFlow:
         self._handshake_ns: int | None = None  # when the answer to our SYN arrives, or its timeout
         self._syn_ns = 0
         self._syn_wait_ns = _SYN_TIMEOUT_NS
+        self._syns = 0
         if opened_ns is None:
             self._open = True
             self._sender.connected(0, link.delay_ns + back_ns)
@@ -297,13 +300,15 @@ class PacketFlow:
         self._syn_ns = now_ns
         release_ns = self._link.send(now_ns, SYN_BYTES)
         arrival_ns = None if release_ns is None else self._link.arrive(release_ns)
-        timeout_ns = now_ns + self._syn_wait_ns
+        self._syns += 1
+        timeout_ns = rings_ns(now_ns, self._syn_wait_ns)
         if arrival_ns is not None and arrival_ns + self._back_ns < timeout_ns:
             self._handshake_ns = arrival_ns + self._back_ns
             self._syn_wait_ns = 0
         else:
             self._handshake_ns = timeout_ns
-            self._syn_wait_ns *= 2
+            if self._syns > _SYN_EVENLY:
+                self._syn_wait_ns *= 2
 
     def _handshake(self, now_ns: int) -> None:
         if self._syn_wait_ns:
