@@ -323,15 +323,16 @@ def _refuse_widths(scenario: Scenario, network: Network) -> None:
                 )
 
 
-def retimed(scenario: Scenario, frames: pd.DataFrame) -> Scenario:
+def retimed(scenario: Scenario, frames: pd.DataFrame, least: int = FRAMES) -> Scenario:
     """Return a calibrated scenario in which a network takes what it took in the runs themselves.
 
-    A frame takes what it took, or what the last one before it took that is given. A point that a
-    client has fewer than `FRAMES` of under a policy and a seed keeps the times of its rehearsal.
+    A frame takes what it took, or what the last one before it took that is given.
 
     Args:
         scenario: As `calibrated` returns it.
         frames: Of the emulated runs: those that are not compared, or all.
+        least: A point that a client has fewer frames of, under a policy and a seed, keeps the times
+            of its rehearsal.
     """
     group_of = dict(client_names(scenario))
     live = {key: dict(known) for key, known in scenario.live.items()}
@@ -349,7 +350,7 @@ def retimed(scenario: Scenario, frames: pd.DataFrame) -> Scenario:
                 & (own["mode"] == point.mode.value)
             )
             taken = _taken(own[same])
-            if len(taken.frames) >= FRAMES:
+            if len(taken.frames) >= least:
                 live.setdefault((policy, seed, name), {})[point] = taken
     return replace(scenario, live=live)
 

@@ -92,7 +92,7 @@ def validate(
         told.hosts,
         verdicts_on(replace(told, hosts=UNMEASURED), "simulated-without-host"),
         verdicts_on(rehearsed, "simulated-as-rehearsed") if live else (),
-        verdicts_on(retimed(rehearsed, frames), "simulated-as-taken", TAKEN, 1) if live else (),
+        verdicts_on(retimed(rehearsed, frames, 1), "simulated-as-taken", TAKEN, 1) if live else (),
     )
     for name, text in (
         ("validation.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n"),

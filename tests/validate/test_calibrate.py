@@ -247,6 +247,8 @@ def test_of_a_point_with_few_frames_the_rehearsal_counts(world):
     told = retimed(rehearsed, frames[frames["frame"] % 2 == 1])
 
     assert told.live == rehearsed.live
+    [taken] = retimed(scenario, frames, 1).live[policy, 1, "camera"].values()
+    assert taken.encode_ns == (1_000_000,) * 45
 
 
 def test_a_width_that_the_network_does_not_have_is_refused_before_anything_runs(world, tmp_path):
