@@ -227,9 +227,13 @@ class Client(ABC):
             spent_ns = self._body.encode(now, frame, rung)
         else:
             spent_ns = int(rung.encode_ns * self._jitter[frame.frame]) + 1
-            done_ns = now + spent_ns if now + spent_ns < self._end_ns else self._end_ns
-            frame.encode_j = self.ledger.compute(now, done_ns, self._compute_w)
+            self._book(frame, now + spent_ns if now + spent_ns < self._end_ns else self._end_ns)
         self._env.after(spent_ns + self._hosts.encode_ns, self._encoded, (frame, rung))
+
+    def _book(self, frame: FrameRecord, end_ns: int) -> None:
+        """Book what an encoding without a body takes of energy, until it ends or the run does."""
+        assert frame.encode_start_ns is not None
+        frame.encode_j = self.ledger.compute(frame.encode_start_ns, end_ns, self._compute_w)
 
     def _payload_bytes(self, frame: FrameRecord, rung: Rung) -> int:
         if self._film is not None and frame.dataset_frame is not None:

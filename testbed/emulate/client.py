@@ -145,10 +145,6 @@ class EmulatedClient(Client):
         self._book(frame, self._env.now)
         self._encoded((frame, rung))
 
-    def _book(self, frame: FrameRecord, end_ns: int) -> None:
-        assert frame.encode_start_ns is not None
-        frame.encode_j = self.ledger.compute(frame.encode_start_ns, end_ns, self._compute_w)
-
     def finish(self) -> None:
         """Book what a live encoder has begun and not ended when the run ends."""
         last = next((f for f in reversed(self.frames) if f.encode_start_ns is not None), None)

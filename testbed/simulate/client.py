@@ -81,8 +81,7 @@ class SimulatedClient(Client):
             super()._encode(frame, rung, now)
             return
         rung = taken.rung(rung, frame.frame)
-        done_ns = min(now + rung.encode_ns, self._end_ns)
-        frame.encode_j = self.ledger.compute(now, done_ns, self._compute_w)
+        self._book(frame, min(now + rung.encode_ns, self._end_ns))
         self._env.after(rung.encode_ns + self._hosts.encode_ns, self._encoded, (frame, rung))
 
     def _payload_bytes(self, frame: FrameRecord, rung: Rung) -> int:

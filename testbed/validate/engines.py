@@ -74,9 +74,9 @@ def validate(
     rehearsed = calibrated(scenario, options)
     write(scenario, folder / "emulated", emulation=options, progress=progress)
     emulated = records.read(folder / "emulated")
-    told, every, frames = rehearsed, 1, emulated.frames
-    if live:
-        told, every = retimed(rehearsed, frames[frames["frame"] % EVERY != 0]), EVERY
+    frames = emulated.frames
+    every = EVERY if live else 1
+    told = retimed(rehearsed, frames[frames["frame"] % every != 0]) if live else rehearsed
 
     def verdicts_on(
         played: Scenario, name: str, bounds: Sequence[Bound] = (), every: int = every

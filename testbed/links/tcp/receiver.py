@@ -32,7 +32,8 @@ class Pace:
     """How long an acknowledgement waits for company (`tcp_event_data_recv`).
 
     Args:
-        rtt_ns: Round trip without queues, which it never exceeds.
+        rtt_ns: Round trip without queues. It waits no longer than that, or `DELAY_NS` if that is
+            more.
 
     Attributes:
         delay_ns: By what has come in and has been waited for in vain.

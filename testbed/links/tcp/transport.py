@@ -10,7 +10,8 @@ from pydantic import Field
 from testbed.links.fifo import FifoLink
 from testbed.links.tcp.congestion import CONTROLS
 from testbed.links.tcp.output import MSS_BYTES
-from testbed.links.tcp.packets import HEADER_BYTES, PacketFlow, PerFrame, Settings
+from testbed.links.tcp.packets import HEADER_BYTES, PacketFlow, Settings
+from testbed.links.tcp.per_frame import PerFrame
 from testbed.links.tcp.rounds import AutoFlow, RoundFlow
 from testbed.links.transport import Connection
 from testbed.model import NS_PER_MS, LinkModel
